@@ -1,0 +1,64 @@
+"""What the programs for servers share."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pwd
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+
+def text(path: str) -> str | None:
+    """Return the content of ``path``, or None where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def output(*argv: str, seconds: float = 20) -> str | None:
+    """Return what a command prints, without the last line break, or None where it fails or takes longer."""
+    try:
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return run.stdout.strip() if run.returncode == 0 else None
+
+
+def docker_api(path: str) -> Any:
+    """Return the Docker daemon's answer to ``GET path``, or None: over its socket, since a client proves no daemon."""
+    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(10)
+    try:
+        connection.sock.connect("/var/run/docker.sock")
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        return json.loads(body) if response.status == http.client.OK else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def unit_state(name: str) -> dict[str, bool]:
+    """Return whether systemd unit ``name`` is loaded, active, enabled, and stale (its file changed on disk)."""
+    shown = output("systemctl", "show", name, "-p", "LoadState,ActiveState,UnitFileState,NeedDaemonReload") or ""
+    values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    return {
+        "loaded": values.get("LoadState") == "loaded",
+        "active": values.get("ActiveState") == "active",
+        "enabled": values.get("UnitFileState") == "enabled",
+        "stale": values.get("NeedDaemonReload") == "yes",
+    }
+
+
+def login_user() -> pwd.struct_passwd:
+    """Return the account behind sudo, or the one that runs this."""
+    uid = os.environ.get("SUDO_UID")
+    return pwd.getpwuid(int(uid) if uid else os.getuid())

@@ -1,0 +1,84 @@
+"""Read what the neurodesktop role decides on. Changes nothing.
+
+Parameters: image, the name it shall have; files, paths that the role writes; secrets_dir and secrets, names of files in
+it; storage, the storage folder (empty: in the login user's home); packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from neurobatch.remote.common import docker_api, login_user, output, text, unit_state
+
+_COMMANDS = {"git": "git", "nftables": "nft"}
+
+
+def fingerprint(path: str) -> dict[str, Any] | None:
+    """Return what tells whether a file is as the role would write it, None where there is none."""
+    try:
+        status = Path(path).stat()
+        content = Path(path).read_bytes()
+    except OSError:
+        return None
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "mode": f"{status.st_mode & 0o7777:04o}",
+        "owner": [status.st_uid, status.st_gid],
+    }
+
+
+def folder(path: str) -> dict[str, Any] | None:
+    """Return owner and mode of a folder, None where there is none."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return {"uid": status.st_uid, "gid": status.st_gid, "mode": f"{status.st_mode & 0o7777:04o}"}
+
+
+def container() -> dict[str, Any] | None:
+    """Return the container named neurodesktop, None where there is none."""
+    found = docker_api("/containers/neurodesktop/json")
+    return found and {
+        "running": found["State"]["Running"],
+        "create": (found["Config"]["Labels"] or {}).get("org.neurobatch.create", ""),
+    }
+
+
+def gpu() -> bool:
+    """Return whether an NVIDIA device is there and Docker's runtime for it, too."""
+    if not os.path.exists("/dev/nvidiactl"):
+        return False
+    return "nvidia" in ((docker_api("/info") or {}).get("Runtimes") or {})
+
+
+def main(params: dict[str, Any]) -> None:
+    """Print the state as one JSON object."""
+    login = login_user()
+    storage = params["storage"] or f"{login.pw_dir}/neurodesktop-storage"
+    secrets = {name: text(f"{params['secrets_dir']}/{name}") for name in params["secrets"]}
+    state = {
+        "login": {"name": login.pw_name, "uid": login.pw_uid, "gid": login.pw_gid, "home": login.pw_dir},
+        "present": [name for name in params["packages"] if shutil.which(_COMMANDS[name]) or _in_sbin(_COMMANDS[name])],
+        "docker": docker_api("/version") is not None,
+        "image": docker_api(f"/images/{params['image']}/json") is not None,
+        "container": container(),
+        "files": {path: fingerprint(path) for path in params["files"]},
+        "secrets": secrets,
+        "secrets_mode": (folder(params["secrets_dir"]) or {}).get("mode"),
+        "storage": folder(storage),
+        "unit": unit_state("neurodesktop.service"),
+        "firewall": output("/usr/sbin/nft", "list", "table", "inet", "neurobatch_neurodesktop") is not None,
+        "gpu": gpu(),
+        "verified": text("/var/lib/neurobatch/neurodesktop/verified"),
+    }
+    print(json.dumps(state))
+
+
+def _in_sbin(command: str) -> bool:
+    return os.access(f"/usr/sbin/{command}", os.X_OK)
