@@ -1,0 +1,125 @@
+"""The mirror's wheel index, filled once for each set of constraints and then served without a network.
+
+The stack's constraints are a full freeze, so there is nothing to resolve: every pin is fetched, or built
+from its source archive, as one wheel, in a container of the same Debian 12 that the notebook image is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from tests.rehearsal import engine, roots
+from tests.rehearsal.common import Refusal, locked, run, run_logged, say
+from tests.rehearsal.names import Names
+
+CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+"""This machine's trusted authorities; some networks inspect TLS with one of their own."""
+
+PASS_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout")
+
+
+def normalised(name: str) -> str:
+    """Return a project's name as the simple index spells it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def store_key(constraints: dict[str, str]) -> str:
+    """Return twelve hex digits that stand for a set of constraints and the Python they are for."""
+    pins = sorted((normalised(name), version) for name, version in constraints.items())
+    return hashlib.sha256(json.dumps([roots.SUITE, pins]).encode()).hexdigest()[:12]
+
+
+def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:
+    """Return the folder of the simple index for these constraints, filling it when it is not there.
+
+    Raises:
+        Refusal: a pin has no wheel and none could be built.
+    """
+    store = cache / "store" / "wheels" / store_key(constraints)
+    if not store.is_dir():
+        with locked(cache / "locks" / f"wheels-{store.name}.lock", "filling the wheel index"):
+            if not store.is_dir():
+                _fill(store, constraints, names, cache)
+    os.utime(store)
+    for other in store.parent.iterdir():
+        if time.time() - other.stat().st_mtime > roots.FORGET_AFTER_DAYS * 86400:
+            shutil.rmtree(other, ignore_errors=True)
+    return store
+
+
+def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -> None:
+    """Collect one wheel per pin into a folder beside the store, then put it in place as a whole."""
+    started = time.monotonic()
+    making = store.with_name(f".making-{store.name}")
+    shutil.rmtree(making, ignore_errors=True)
+    flat = making / "flat"
+    flat.mkdir(parents=True)
+    pins = "".join(f"{name}=={version}\n" for name, version in sorted(constraints.items()))
+    (making / "pins.txt").write_text(pins)
+    image = roots.image(roots.NOTEBOOK, cache)
+    say(f"filling the wheel index with {len(constraints)} packages")
+    helper = names.container("wheels")
+    engine.docker("rm", "-f", helper, check=False)
+    command = [
+        "docker", "run", "--rm", "--name", helper, *names.labels(), "--user=0", "--entrypoint=/opt/conda/bin/python",
+        f"--volume={making}:/out", *pip_environment(),
+        image, "-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-cache-dir", "--progress-bar=off",
+        "--wheel-dir=/out/flat", "--requirement=/out/pins.txt",
+    ]  # fmt: skip
+    log = cache / "run" / "wheels.log"
+
+    def note() -> str:
+        """Say how far pip is: it names each package as it begins with it."""
+        begun = log.read_text(errors="replace").count("Collecting ") if log.exists() else 0
+        return f"{begun} of {len(constraints)} packages"
+
+    try:
+        run_logged(command, log, "filling the wheel index", note=note)
+    finally:
+        engine.docker("rm", "-f", helper, check=False)
+    have = set()
+    for wheel in sorted(flat.glob("*.whl")):
+        project = normalised(wheel.name.split("-")[0])
+        have.add(project)
+        (making / project).mkdir(exist_ok=True)
+        wheel.replace(making / project / wheel.name)
+    missing = sorted({normalised(name) for name in constraints} - have)
+    if missing:
+        raise Refusal(f"The wheel index lacks {', '.join(missing)}: see {log}.")
+    flat.rmdir()
+    (making / "pins.txt").unlink()
+    making.rename(store)
+    size = sum(path.stat().st_size for path in store.rglob("*.whl")) / 1e6
+    say(f"filled the wheel index: {len(have)} wheels, {size:.0f} MB in {time.monotonic() - started:.0f} s")
+
+
+def pip_environment() -> list[str]:
+    """Return `docker run` flags that give a container's pip this machine's index, proxy and authorities."""
+    flags = [f"--env={name}" for name in PASS_ON if os.environ.get(name)]
+    if CA_BUNDLE.exists():
+        flags += [f"--volume={CA_BUNDLE}:/ca.crt:ro", "--env=PIP_CERT=/ca.crt"]
+    for setting in PIP_SETTINGS:
+        value = _pip_setting(setting)
+        if value:
+            flags.append(f"--env=PIP_{setting.upper().replace('-', '_')}={value}")
+    return flags
+
+
+def _pip_setting(name: str) -> str:
+    """Return a setting of this machine's pip, from its environment or its files, or ''."""
+    value = os.environ.get(f"PIP_{name.upper().replace('-', '_')}")
+    if value:
+        return value
+    for section in ("wheel", "download", "install", "global"):
+        done = run([sys.executable, "-m", "pip", "config", "get", f"{section}.{name}"], check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            return " ".join(done.stdout.split())
+    return ""
