@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-
-PROJECT = Path(__file__).resolve().parents[1]
-# The package of this checkout, whichever Python runs Ansible and whatever is installed there.
-sys.path.insert(0, str(PROJECT / "scripts"))
-
-from neurobatch import inventory, specs, stacks  # noqa: E402
+from neurobatch import inventory, specs, stacks
 
 #: Facts that exist only once a host was asked; a variable built on them is judged by the role that reads it.
 LATE = ("ansible_facts", "neurobatch_")
@@ -22,7 +15,7 @@ PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pas
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """Fail with all problems of the inventory; return the stack and the values of the variables asked for."""
+    """Fail with all problems of the inventory, or return the values of the variables asked for."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -30,10 +23,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _VALID_ARGS = frozenset({"knobs"})
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return knobs (name to value, the documented default where unset), stack and become_password (is there one)."""
+        """Return knobs (name to value, or its default), become_password (is there one) and become_method."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         scope = task_vars or {}
-        roles = specs.load(PROJECT / "roles")
+        roles = specs.load()
         options = specs.settable(roles)
         problems = inventory.unknown(scope, options, roles, scope)
         values: dict[str, Any] = {}
@@ -47,21 +40,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     reason = " ".join(str(error).split()).rstrip(".")
                     problems.append(inventory.Problem(name, f"{name} cannot be evaluated: {reason}"))
         problems += inventory.wrong(values, options)
-        knobs = {name: self._value(name, values, options) for name in self._task.args.get("knobs", [])}
         if not {"stack", "stack_dirs"} & {problem.variable for problem in problems}:
             try:
-                result["stack"] = stacks.resolve(
-                    self._value("stack", values, options), self._value("stack_dirs", values, options)
-                )
+                stacks.resolve(self._value("stack", values, options), self._value("stack_dirs", values, options))
             except stacks.StackError as error:
                 problems.append(inventory.Problem("stack", str(error)))
-        result["knobs"] = knobs
-        result["become_password"] = bool(self._play_context.become_pass) or any(scope.get(name) for name in PASSWORDS)
         if problems:
-            result.update(failed=True, msg=inventory.report(problems, scope.get("inventory_hostname", "")))
-        return result
+            return {**result, "failed": True, "msg": inventory.report(problems, scope.get("inventory_hostname", ""))}
+        return {
+            **result,
+            "knobs": {name: self._value(name, values, options) for name in self._task.args.get("knobs", [])},
+            "become_password": bool(self._play_context.become_pass) or any(scope.get(name) for name in PASSWORDS),
+            "become_method": scope.get("ansible_become_method") or self._play_context.become_method or "sudo",
+        }
 
-    def _value(self, name: str, values: dict[str, Any], options: dict[str, specs.Option]) -> Any:  # noqa: ANN401
+    def _value(self, name: str, values: dict[str, Any], options: dict[str, specs.Option]) -> Any:
         if name in values:
             return values[name]
         default = options[name].spec.get("default")

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-# The package of this checkout, whichever Python runs Ansible and whatever is installed there.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-
-from neurobatch import stacks  # noqa: E402
+from neurobatch import stacks
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

@@ -7,6 +7,8 @@ values are refused here.
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -95,9 +97,9 @@ def wrong(values: Mapping[str, Any], options: Mapping[str, Option]) -> list[Prob
 
 
 def report(problems: Iterable[Problem], host: str = "") -> str:
-    """Return one message: the only problem's sentence, or a headline and all of them."""
+    """Return one message with all problems, the first as its headline."""
     where = f" for {host}" if host else ""
-    return sentences([problem.message for problem in problems], f"problems in the inventory{where}:")
+    return sentences([problem.message for problem in problems], f"in the inventory{where}")
 
 
 def _judge(name: str, value: object, spec: Mapping[str, Any]) -> str:
@@ -108,10 +110,10 @@ def _judge(name: str, value: object, spec: Mapping[str, Any]) -> str:
     if value is None and spec.get("default") is None:
         return ""  # the same as not set
     if _converts_in_silence(value, wanted) or not _fits(name, value, {"type": wanted}):
-        hint = _as_extra_var(name, wanted) if wanted in {"list", "dict"} else _example(spec)
+        hint = _as_extra_var(name, spec) if wanted in {"list", "dict"} else _example(spec)
         return f"{seen} ({kind(value)}), but must be {_WORDS.get(wanted, wanted)}{hint}"
-    if wanted == "int" and name.endswith("_port") and not 1 <= int(str(value)) <= 65535:
-        return f"{seen}, but must be a port number from 1 to 65535{_example(spec)}"
+    if form := _form(name, value, wanted):
+        return f"{seen}, but must be {form}{_example(spec)}"
     if choices and wanted != "list" and not _fits(name, value, {"type": wanted, "choices": choices}):
         guess = nearest(str(value), map(str, choices))
         return f"{seen}, but must be {listed(choices, 'or')}" + (f"; did you mean {guess}?" if guess else "")
@@ -147,6 +149,23 @@ def _example(spec: Mapping[str, Any]) -> str:
     return "" if default in (None, "", [], {}) or "{{" in str(default) else f", e.g. {default}"
 
 
-def _as_extra_var(name: str, wanted: str) -> str:
-    sample = '["a", "b"]' if wanted == "list" else '{"a": "b"}'
-    return f"""; on the command line write -e '{{"{name}": {sample}}}'"""
+def _as_extra_var(name: str, spec: Mapping[str, Any]) -> str:
+    sample = spec.get("default") or (["a", "b"] if spec["type"] == "list" else {"a": "b"})
+    return f"; on the command line write -e '{json.dumps({name: sample})}'"
+
+
+def _form(name: str, value: object, wanted: str) -> str:
+    """Return what a value must be by its name's ending, which no spec can say; empty when it is."""
+    if wanted == "int" and name.endswith("_port") and not 1 <= int(str(value)) <= 65535:
+        return "a port number from 1 to 65535"
+    if name.endswith("_listen") and not _is_address(value):
+        return "an IP address"
+    return ""
+
+
+def _is_address(value: object) -> bool:
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        return False
+    return True

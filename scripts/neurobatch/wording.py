@@ -47,9 +47,9 @@ def shown(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def sentences(problems: Sequence[str], headline: str) -> str:
-    """Return one message for ``problems``: the only one as it is, or ``headline`` followed by a numbered list."""
-    if len(problems) == 1:
-        return problems[0]
-    numbered = [f"({number}) {problem}" for number, problem in enumerate(problems, start=1)]
-    return "\n".join([f"{len(problems)} {headline}", *numbered])
+def sentences(problems: Sequence[str], more: str) -> str:
+    """Return one message for ``problems``: the first as the headline, the others numbered below "2 more <more>:"."""
+    first, *rest = problems
+    if not rest:
+        return first
+    return "\n".join([first, f"{len(rest)} more {more}:", *(f"({n}) {text}" for n, text in enumerate(rest, start=2))])

@@ -38,9 +38,9 @@ def containers() -> list[Facts] | None:
     ]
 
 
-def address(text: str) -> str:
+def address(digits: str) -> str:
     """Return the address that /proc/net/tcp or tcp6 writes as 32-bit words in the machine's own byte order."""
-    words = [struct.pack("=I", int(text[start : start + 8], 16)) for start in range(0, len(text), 8)]
+    words = [struct.pack("=I", int(digits[start : start + 8], 16)) for start in range(0, len(digits), 8)]
     return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, b"".join(words))
 
 
@@ -75,7 +75,7 @@ def owners() -> dict[str, int]:
             continue
         try:
             for handle in (process / "fd").iterdir():
-                target = os.readlink(handle)  # noqa: PTH115 - Path.readlink is 3.9's, but turns "socket:[1]" into a path
+                target = os.readlink(handle)
                 if target.startswith("socket:["):
                     found.setdefault(target[8:-1], int(process.name))
         except OSError:  # gone meanwhile, or not ours to read

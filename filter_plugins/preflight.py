@@ -1,0 +1,35 @@
+"""Ansible filters over neurobatch.preflight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from neurobatch import preflight
+
+
+def findings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the findings about a host as maps."""
+    return preflight.plain(preflight.verdict(facts, preflight.Wanted.of(wanted)))
+
+
+def refusal(rows: Sequence[Mapping[str, Any]], host: str = "this server") -> str:
+    """Return the reasons to refuse as one message, empty when there is none."""
+    return preflight.refusal([preflight.Finding(**row) for row in rows], host)
+
+
+def warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the warnings as sentences."""
+    return preflight.warnings([preflight.Finding(**row) for row in rows])
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return {
+            "neurobatch_findings": findings,
+            "neurobatch_refusal": refusal,
+            "neurobatch_warnings": warnings,
+        }
