@@ -1,7 +1,7 @@
 """The mirror's wheel index, filled once for each set of constraints and then served without a network.
 
-The stack's constraints are a full freeze, so there is nothing to resolve: every pin is fetched, or built
-from its source archive, as one wheel, in a container of the same Debian 12 that the notebook image is.
+The stack's constraints freeze what the real Neurodesktop installs; the index gets what the stand-in's Dockerfile
+asks for and all that this needs, as wheels, collected in a container of the same Debian 12 that the notebook image is.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import time
 from pathlib import Path
 
 from tests.rehearsal import engine, roots
-from tests.rehearsal.common import Refusal, locked, run, run_logged, say
+from tests.rehearsal.common import locked, run, run_logged, say
 from tests.rehearsal.names import Names
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 """This machine's trusted authorities; some networks inspect TLS with one of their own."""
 
+DOCKERFILE = Path(__file__).parent / "neurodesktop" / "Dockerfile"
 PASS_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout")
 
@@ -31,17 +32,23 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def requested(dockerfile: Path = DOCKERFILE) -> list[str]:
+    """Return the packages that the stand-in's Dockerfile installs with pip."""
+    lines = re.findall(r"pip install ([^&\\\n]+)", dockerfile.read_text())
+    return sorted({word for line in lines for word in line.split() if not word.startswith("-")})
+
+
 def store_key(constraints: dict[str, str]) -> str:
-    """Return twelve hex digits that stand for a set of constraints and the Python they are for."""
+    """Return twelve hex digits that stand for the packages, the constraints and the Python they are for."""
     pins = sorted((normalised(name), version) for name, version in constraints.items())
-    return hashlib.sha256(json.dumps([roots.SUITE, pins]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([roots.SUITE, requested(), pins]).encode()).hexdigest()[:12]
 
 
 def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:
     """Return the folder of the simple index for these constraints, filling it when it is not there.
 
     Raises:
-        Refusal: a pin has no wheel and none could be built.
+        Refusal: a version cannot be had or does not fit Debian 12's Python, or its wheel could not be built.
     """
     store = cache / "store" / "wheels" / store_key(constraints)
     if not store.is_dir():
@@ -56,30 +63,31 @@ def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:
 
 
 def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -> None:
-    """Collect one wheel per pin into a folder beside the store, then put it in place as a whole."""
+    """Collect the wheels into a folder beside the store, then put it in place as a whole."""
     started = time.monotonic()
     making = store.with_name(f".making-{store.name}")
     shutil.rmtree(making, ignore_errors=True)
     flat = making / "flat"
     flat.mkdir(parents=True)
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(constraints.items()))
-    (making / "pins.txt").write_text(pins)
+    (making / "constraints.txt").write_text(pins)
+    asked = requested()
     image = roots.image(roots.NOTEBOOK, cache)
-    say(f"filling the wheel index with {len(constraints)} packages")
+    say(f"filling the wheel index with {', '.join(asked)} and what they need")
     helper = names.container("wheels")
     engine.docker("rm", "-f", helper, check=False)
     command = [
         "docker", "run", "--rm", "--name", helper, *names.labels(), "--user=0", "--entrypoint=/opt/conda/bin/python",
         f"--volume={making}:/out", *pip_environment(),
-        image, "-m", "pip", "wheel", "--no-deps", "--use-pep517", "--no-cache-dir", "--progress-bar=off",
-        "--wheel-dir=/out/flat", "--requirement=/out/pins.txt",
+        image, "-m", "pip", "wheel", "--use-pep517", "--no-cache-dir", "--progress-bar=off",
+        "--wheel-dir=/out/flat", "--constraint=/out/constraints.txt", *asked,
     ]  # fmt: skip
     log = cache / "run" / "wheels.log"
 
     def note() -> str:
         """Say how far pip is: it names each package as it begins with it."""
         begun = log.read_text(errors="replace").count("Collecting ") if log.exists() else 0
-        return f"{begun} of {len(constraints)} packages"
+        return f"{begun} packages"
 
     try:
         run_logged(command, log, "filling the wheel index", note=note)
@@ -91,11 +99,8 @@ def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -
         have.add(project)
         (making / project).mkdir(exist_ok=True)
         wheel.replace(making / project / wheel.name)
-    missing = sorted({normalised(name) for name in constraints} - have)
-    if missing:
-        raise Refusal(f"The wheel index lacks {', '.join(missing)}: see {log}.")
     flat.rmdir()
-    (making / "pins.txt").unlink()
+    (making / "constraints.txt").unlink()
     making.rename(store)
     size = sum(path.stat().st_size for path in store.rglob("*.whl")) / 1e6
     say(f"filled the wheel index: {len(have)} wheels, {size:.0f} MB in {time.monotonic() - started:.0f} s")
