@@ -1,0 +1,37 @@
+# make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo demo-down demo-ssh test lint unit molecule lock docs
+PYTHON_VENV := .venv/bin/python
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+venv: ## make or refresh .venv from the lock
+	@scripts/setup-venv
+
+demo: venv ## boot a throwaway server here and turn it into a workstation, over SSH
+	@$(PYTHON_VENV) -m tests.rehearsal.demo
+
+demo-down: venv ## remove the throwaway server and all that make demo started
+	@$(PYTHON_VENV) -m tests.rehearsal down
+
+demo-ssh: venv ## log in to the throwaway server
+	@$(PYTHON_VENV) -m tests.rehearsal ssh
+
+test: venv ## run every check: lint, unit tests, and a server's whole life over SSH
+	@scripts/run-tests lint unit molecule
+
+lint: venv ## ansible-lint, yamllint, ruff, mypy
+	@scripts/run-tests lint
+
+unit: venv ## unit tests
+	@scripts/run-tests unit
+
+molecule: venv ## a server's whole life over SSH
+	@scripts/run-tests molecule
+
+docs: venv ## write the generated parts of the documentation
+	@.venv/bin/neurobatch role-docs
+
+lock: venv ## resolve pyproject.toml into requirements/lock.txt
+	@scripts/lock

@@ -1,0 +1,73 @@
+"""`make demo`: a server is booted, provisioned over SSH with site.yml, and proven by a notebook that runs on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from neurobatch import jupyter
+from tests.rehearsal import server
+from tests.rehearsal.common import Refusal, say
+from tests.rehearsal.instance import STACK, Instance
+from tests.rehearsal.names import CHECKOUT
+from tests.rehearsal.tunnel import tunnel
+
+CELLS = (
+    "import platform, os\nprint('Hello from', platform.node(), 'as', os.environ['USER'], 'on Python', platform.python_version())",
+    "from importlib.metadata import version\n{name: version(name) for name in ('elyra', 'jupyterlab', 'kfp')}",
+    "from pathlib import Path\nproof = Path('/neurodesktop-storage/hello.txt')\nproof.write_text('written by a notebook')\n"
+    "proof.read_text(), proof.stat().st_uid == os.getuid()",
+)
+
+
+def token(instance: Instance) -> str:
+    """Return JupyterLab's token, read on the server as its administrator does."""
+    return instance.ssh("sudo cat /etc/neurobatch/secrets/neurodesktop/jupyter_token").stdout
+
+
+def run_notebook(instance: Instance, port: int = 8888) -> str:
+    """Execute a notebook with JupyterLab's own kernel, over its HTTP API, and return it as text."""
+    with tunnel(instance, port) as url:
+        executed = jupyter.run(url, token(instance), "neurobatch-demo.ipynb", jupyter.notebook(*CELLS))
+    return jupyter.as_text(executed)
+
+
+def main() -> int:
+    """Run the demo; return 0, or the code of what failed first."""
+    started = time.monotonic()
+    try:
+        instance = Instance("demo")
+        state = instance.up()
+        say("provisioning the server over SSH: ansible-playbook -i inventories/sandbox site.yml")
+        playbook = Path(sys.executable).with_name("ansible-playbook")
+        code = subprocess.run([playbook, "-i", "inventories/sandbox", "site.yml"], cwd=CHECKOUT, check=False).returncode
+        if code:
+            say("the server stays as it is, to look at (make demo-ssh) or to run again (make demo)")
+            return code
+        say("running a notebook on the server through JupyterLab's API")
+        print(run_notebook(instance), flush=True)
+        secret = token(instance)
+    except (Refusal, jupyter.JupyterError) as refusal:
+        print(f"make demo: {refusal}", file=sys.stderr)
+        return 1
+    key = os.path.relpath(state["private_key"], CHECKOUT)
+    print(
+        f"""
+Rehearsed with the stack {STACK}: the server, SSH, systemd, Docker, JupyterLab and Elyra are real. Stand-ins: the image
+that Neurodesktop is built on and its repository (tests/rehearsal/neurodesktop), served by the mirror on this machine.
+
+JupyterLab:   http://127.0.0.1:8888/lab?token={secret}
+after:        ssh -N -L 8888:127.0.0.1:8888 -i {key} -o UserKnownHostsFile={os.path.relpath(state["known_hosts"], CHECKOUT)} \
+{server.USER}@{state["server_ip"]}
+done in {time.monotonic() - started:.0f} s. Next: open the tunnel and the link, look around with `make demo-ssh`, end it with \
+`make demo-down`;
+for a real server: cp -r inventories/example inventories/mylab, edit it, ansible-playbook -i inventories/mylab site.yml"""
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
