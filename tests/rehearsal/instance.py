@@ -219,7 +219,7 @@ class Instance:
             "artifact_mirror": doors.artifact_mirror,
             "pip_index_url": doors.pip_index_url,
             "neurodesktop_repo": doors.neurodesktop_repo,
-            "preflight_min_free_gb": 8,
+            "preflight_min_free_gb": {"/var/lib/docker": 8, "~": 1},
         }
         text = yaml.safe_dump({"all": {"hosts": {server.HOSTNAME: host}}}, sort_keys=False, width=200)
         return (
