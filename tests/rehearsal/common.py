@@ -14,7 +14,7 @@ from pathlib import Path
 _START = time.monotonic()
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  # it is an answer, not a defect
     """The rehearsal cannot go on; the message is one sentence that says what to do about it."""
 
 
@@ -37,9 +37,7 @@ def run(
         Refusal: the command is not installed, or failed while ``check`` is set; carries the end of its stderr.
     """
     try:
-        done = subprocess.run(
-            list(argv), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, timeout=timeout
-        )
+        done = subprocess.run(list(argv), input=stdin, capture_output=True, env=env, timeout=timeout, check=False)
     except FileNotFoundError as error:
         raise Refusal(f"The command `{argv[0]}` is needed and not installed.") from error
     except subprocess.TimeoutExpired as error:
@@ -68,6 +66,7 @@ def run_logged(
         log: where its output goes (replaced).
         what: how progress lines call it.
         note: what to add to a progress line, for example how much there is already.
+        env: the command's environment, if not ours.
 
     Raises:
         Refusal: the command failed; carries the end of the log.
@@ -84,7 +83,7 @@ def run_logged(
     try:
         with log.open("wb") as out:
             code = subprocess.run(
-                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env
+                list(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, check=False
             ).returncode
     except FileNotFoundError as error:
         raise Refusal(f"The command `{argv[0]}` is needed and not installed.") from error

@@ -151,8 +151,12 @@ def create(names: Names, image: str, stores: Stores, ip: str, fingerprint: str) 
 def wait_for(names: Names, ip: str) -> None:
     """Wait until every door of the mirror answers."""
     doors = Doors.at(ip)
-    urls = (f"{doors.registry}/v2/", f"{doors.artifact_mirror}/", f"{doors.pip_index_url}/")
-    urls += (f"{doors.neurodesktop_repo}/info/refs",)
+    urls = (
+        f"{doors.registry}/v2/",
+        f"{doors.artifact_mirror}/",
+        f"{doors.pip_index_url}/",
+        f"{doors.neurodesktop_repo}/info/refs",
+    )
     try:
         wait_until(lambda: all(answers(url) for url in urls), "An answer of the mirror's doors", seconds=30)
     except Refusal as refusal:

@@ -82,6 +82,7 @@ class Names:
     checkout: Path = CHECKOUT
 
     def __post_init__(self) -> None:
+        """Refuse a name that Docker, ssh or a path would not take."""
         if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", self.instance):
             raise Refusal(
                 f"An instance's name is up to 20 lower-case letters, digits and dashes, not `{self.instance}`."

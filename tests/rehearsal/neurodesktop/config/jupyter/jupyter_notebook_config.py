@@ -2,7 +2,7 @@
 
 import subprocess
 
-c = get_config()  # noqa: F821
+c = get_config()  # type: ignore[name-defined]  # noqa: F821  # traitlets provides it
 c.ServerProxy.servers = {
     "neurodesktop": {
         "command": ["/opt/neurodesktop/desktop_services.sh"],

@@ -1,0 +1,56 @@
+"""The rehearsal's Neurodesktop repository: its commit is the one that the rehearsal's stack names."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.rehearsal import gitrepo, mirror
+from tests.rehearsal.instance import stack_file
+
+PIN = "after a change in tests/rehearsal/neurodesktop run `python -m tests.rehearsal pin`"
+
+
+def test_the_stack_names_the_commit_that_the_files_make(tmp_path: Path) -> None:
+    assert gitrepo.build(tmp_path) == stack_file()["neurodesktop"]["commit"], PIN
+
+
+def test_modes_and_dates_of_the_checkout_do_not_matter(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(gitrepo.SOURCE, copy, copy_function=shutil.copyfile)
+    for path in copy.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    assert gitrepo.build(tmp_path / "out", copy) == gitrepo.build(tmp_path / "again")
+
+
+def test_a_changed_file_changes_the_commit_and_a_rebuild_keeps_the_folder(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "start.sh").write_text("#!/bin/sh\n")
+    first = gitrepo.build(tmp_path / "out", source)
+    folder = (tmp_path / "out").stat().st_ino
+    (source / "start.sh").write_text("#!/bin/sh\nexit 0\n")
+    assert gitrepo.build(tmp_path / "out", source) != first
+    assert (tmp_path / "out").stat().st_ino == folder, "a mirror that runs has this folder mounted"
+
+
+def test_it_can_be_cloned_and_what_runs_is_executable(tmp_path: Path) -> None:
+    commit = gitrepo.build(tmp_path / "served")
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(tmp_path / "served" / gitrepo.NAME), str(clone)], check=True)
+    head = subprocess.run(["git", "-C", str(clone), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    assert head.stdout.strip() == commit
+    assert (clone / "config" / "desktop" / "desktop_services.sh").stat().st_mode & 0o111
+    assert not (clone / "Dockerfile").stat().st_mode & 0o111
+    # What a plain web server needs to serve a clone.
+    assert commit in (tmp_path / "served" / gitrepo.NAME / "info" / "refs").read_text()
+
+
+def test_the_dockerfile_is_as_upstreams_where_provisioning_could_tell() -> None:
+    text = (gitrepo.SOURCE / "Dockerfile").read_text()
+    assert text.startswith(f"FROM {mirror.BASE_IMAGE}\n")
+    words = text.split()
+    assert "ARG" not in words, "no argument of ours"
+    assert "elyra" in words and "jupyterlab" in words, "installed without a version"
+    assert "==" not in text
