@@ -7,6 +7,7 @@ Pure functions: facts in, findings out. Each check returns findings of severity 
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -213,7 +214,8 @@ def disks(facts: Facts, wanted: Wanted) -> list[Finding]:
         if free >= need:
             findings.append(Finding("disk", "ok", f"{free:.0f} GB free for {paths}"))
             continue
-        message = f"{paths} {'have' if len(group) > 1 else 'has'} {free:.1f} GB free, but {need:g} GB are needed"
+        left = math.floor(free * 10) / 10  # never rounded up to what is asked for
+        message = f"{paths} {'have' if len(group) > 1 else 'has'} {left} GB free, but {need:g} GB are needed"
         remedy = "free or add space, or lower preflight_min_free_gb if you know that less will do"
         severity: Severity = "warn" if facts["service"]["loaded"] else "refuse"
         findings.append(Finding("disk", severity, message, remedy))

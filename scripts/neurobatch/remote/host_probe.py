@@ -161,7 +161,7 @@ def rights() -> Facts:
         except (OSError, subprocess.TimeoutExpired) as error:
             return {**facts, "says": str(error)}
         facts["passwordless"] = run.returncode == 0
-        facts["says"] = (run.stderr.strip().splitlines() or [""])[0]
+        facts["says"] = (run.stderr.strip().splitlines() or [""])[0].replace("sudo: ", "", 1)
     return facts
 
 

@@ -1,0 +1,95 @@
+"""The command `neurobatch`. Imports wait until a subcommand needs them, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return its exit code: 0 done, 1 refused or differs, 2 wrong usage."""
+    args = parser().parse_args(argv)
+    code: int = args.run(args)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    top = argparse.ArgumentParser(
+        prog="neurobatch", description="A Neurodesk batch workstation: helpers for operators."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    docs = commands.add_parser("role-docs", help="write the roles' READMEs from their argument specs")
+    docs.add_argument("--check", action="store_true", help="write nothing; exit 1 if a README is out of date")
+    docs.set_defaults(run=_role_docs)
+
+    stack = commands.add_parser("stack", help="look at stacks: tested sets of versions")
+    verbs = stack.add_subparsers(required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="name the stacks that there are")
+    listing.set_defaults(run=_stack_list)
+    show = verbs.add_parser("show", help="print a stack, merged with what it derives from")
+    show.add_argument("name", help="e.g. kfp-2.0.0")
+    show.add_argument("--json", action="store_true", help="print JSON instead of YAML")
+    show.set_defaults(run=_stack_show)
+    for verb in (listing, show):
+        verb.add_argument(
+            "--stack-dir",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="a directory with a site's stacks (repeatable)",
+        )
+    return top
+
+
+def _role_docs(args: argparse.Namespace) -> int:
+    from neurobatch import roledocs  # noqa: PLC0415
+
+    stale = roledocs.outdated()
+    for path, text in stale.items():
+        if args.check:
+            print(f"{path} is out of date: run `neurobatch role-docs`", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(path)
+    return 1 if stale and args.check else 0
+
+
+def _stack_list(args: argparse.Namespace) -> int:
+    from neurobatch import stacks  # noqa: PLC0415
+
+    try:
+        rows = [stacks.resolve(name, args.stack_dir) for name in stacks.known(args.stack_dir)]
+    except stacks.StackError as error:
+        return _refuse(error)
+    for row in rows:
+        print(f"{row['name']}  ({row['origin']})  {row['description']}")
+    return 0
+
+
+def _stack_show(args: argparse.Namespace) -> int:
+    from neurobatch import stacks  # noqa: PLC0415
+
+    try:
+        stack = stacks.resolve(args.name, args.stack_dir)
+    except stacks.StackError as error:
+        return _refuse(error)
+    if args.json:
+        print(json.dumps(stack, indent=2))
+    else:
+        import yaml  # noqa: PLC0415
+
+        print(yaml.safe_dump(stack, sort_keys=False, allow_unicode=True, width=120), end="")
+    return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"neurobatch: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The inventory is judged by the playbook without a connection: the address below belongs to no machine (RFC 5737)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+CASES = {
+    "unknown variable": (
+        ["-e", "neurodesktop_prot=1"],
+        "unknown variable neurodesktop_prot; did you mean neurodesktop_port?",
+    ),
+    "wrong type": (
+        ["-e", "neurodesktop_port=abc"],
+        "neurodesktop_port is 'abc' (text), but must be a whole number, e.g. 8888",
+    ),
+    "wrong type of preflight's own": (
+        ["-e", "preflight_min_free_gb=60"],
+        "preflight_min_free_gb is '60' (text), but must be a map;",
+    ),
+    "unknown stack, in check mode": (["-C", "-e", "stack=kfp-2.0"], "unknown stack 'kfp-2.0'; did you mean kfp-2.0.0?"),
+    "undefined": (
+        ["-e", '{"artifact_mirror": "{{ nope }}"}'],
+        "artifact_mirror cannot be evaluated: 'nope' is undefined",
+    ),
+    "one role's tag": (["--tags", "docker", "-e", "docker_source=x"], "docker_source is 'x', but must be auto, "),
+}
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), CASES.values(), ids=CASES)
+def test_bad_input_is_refused_before_any_connection(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("all: {hosts: {lab: {ansible_host: 192.0.2.1, my_own: 1}}}\n")
+    started = time.monotonic()
+    run = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", hosts, "site.yml", *arguments],
+        cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert time.monotonic() - started < 10
+    assert run.returncode == 2
+    said = " ".join((run.stdout + run.stderr).split())
+    assert sentence in said
+    assert "unreachable=0" in said

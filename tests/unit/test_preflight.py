@@ -1,0 +1,172 @@
+"""The verdict on a server, from recorded facts: who is refused, with which sentence, and who passes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from neurobatch import preflight
+from neurobatch.preflight import Wanted, WantedPort
+
+HOSTS = Path(__file__).parent / "fixtures" / "hosts"
+JUPYTER = WantedPort(
+    8888, "JupyterLab", "neurodesktop_port", units=["neurodesktop.service"], containers=["neurodesktop"]
+)
+WANTED = Wanted(min_free_gb={"/var/lib/docker": 60, "~": 20}, ports=[JUPYTER])
+
+
+def facts(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((HOSTS / f"{name}.json").read_text())
+    return data
+
+
+def sentences(name: str, severity: str, wanted: Wanted = WANTED) -> list[str]:
+    return [row.sentence() for row in preflight.verdict(facts(name), wanted) if row.severity == severity]
+
+
+SUPPORTED = "install Debian 12, Debian 13, Ubuntu 22.04, Ubuntu 24.04 or a RHEL-compatible 9"
+HOLDS = "Port 8888 (JupyterLab) is held by"
+REFUSED = {
+    # S0-01
+    "arm64-debian-12": "This server is arm64, but Neurodesk's tools exist for x86-64 only: choose an x86-64 server",
+    # S0-30
+    "one-cpu": "This server may use 1 CPU, but at least 2 are needed: give the machine more CPUs or lift the limit",
+    "quota-1.5-of-8-cpus": "This server may use 1.5 CPUs of its 8, but at least 2 are needed: "
+    "give the machine more CPUs or lift the limit",
+    "affinity-1-of-4-cpus": "This server may use 1 CPU of its 4, but at least 2 are needed: "
+    "give the machine more CPUs or lift the limit",
+    "memory-8-gib": "This server has 7.7 GiB of memory, but at least 10 GiB are needed: give the machine more memory",
+    "memory-limit-8-of-32-gib": "A control group limits this server to 8.0 GiB of memory, "
+    "but at least 10 GiB are needed: raise that limit",
+    "centos-7": f"This server runs CentOS Linux 7 (Core), which is not supported: {SUPPORTED}",
+    "rhel-8": f"This server runs Red Hat Enterprise Linux 8.10 (Ootpa), which is not supported: {SUPPORTED}",
+    "ubuntu-20.04": f"This server runs Ubuntu 20.04.6 LTS, which is not supported: {SUPPORTED}",
+    "debian-testing": f"This server runs Debian GNU/Linux forky/sid, which is not supported: {SUPPORTED}",
+    "wsl2-no-systemd": "systemd is not running on this server: write `[boot]` and `systemd=true` into /etc/wsl.conf, "
+    "run `wsl --shutdown` in PowerShell, and start again",  # S0-06
+    "container-no-systemd": "systemd is not running on this server: boot the server with systemd as its init; "
+    "a container without an init will not do",
+    "disk-shared-72-gb": "/var/lib/docker and ~ have 71.9 GB free, but 80 GB are needed: free or add space, "
+    "or lower preflight_min_free_gb if you know that less will do",  # S0-07
+    "disk-separate-home-12-gb": "~ has 12.0 GB free, but 20 GB are needed: free or add space, "
+    "or lower preflight_min_free_gb if you know that less will do",
+    "port-stranger-unit": f"{HOLDS} jupyter-lab (process 812, lab-notebooks.service): stop it "
+    "(`sudo systemctl stop lab-notebooks.service`) or set neurodesktop_port to a free port",
+    "port-stranger-session": f"{HOLDS} python3 (process 4711, user@1001.service): stop it (`sudo kill 4711`) "
+    "or set neurodesktop_port to a free port",
+    "port-stranger-ipv6-loopback": f"{HOLDS} code-server (process 4711, user alice): stop it (`sudo kill 4711`) "
+    "or set neurodesktop_port to a free port",
+    "port-stranger-container": f"{HOLDS} the container neurodeskapp: stop it (`sudo docker stop neurodeskapp`) "
+    "or set neurodesktop_port to a free port",
+    "no-sudo-right": "engineer cannot use sudo without a password (sudo says: a password is required): run with "
+    "--ask-become-pass, or as root write `engineer ALL=(ALL) NOPASSWD: ALL` into /etc/sudoers.d/engineer "
+    "with `visudo -f`",
+    "sudo-missing": "sudo is not installed, and engineer is not root: as root, install sudo and allow it to engineer "
+    "in /etc/sudoers.d/engineer, or log in as root",
+    "docker-snap": "Docker is installed as a snap (/snap/bin/docker), which may not mount the server's folders: "
+    "move what you need out of it and run `sudo snap remove docker`",
+    "docker-rootless": "engineer runs a rootless Docker (/run/user/1000/docker.sock), which cannot give devices to "
+    "containers: as engineer, run `dockerd-rootless-setuptool.sh uninstall`",
+    "docker-podman": "The docker command is podman's imitation (podman-docker): run `sudo dnf remove podman-docker`; "
+    "podman itself may stay",
+}
+
+
+@pytest.mark.parametrize(("host", "sentence"), REFUSED.items(), ids=REFUSED)
+def test_a_server_is_refused_for_one_reason_in_one_sentence(host: str, sentence: str) -> None:
+    assert sentences(host, "refuse") == [sentence]
+    assert preflight.refusal(preflight.verdict(facts(host), WANTED), "lab") == sentence
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "rocky-9", "centos-stream-9", "wsl2-ubuntu",
+     "memory-nominal-10-gib", "port-ours-container", "port-ours-unit", "port-other-address", "root-login"],
+)  # fmt: skip
+def test_a_healthy_server_passes_without_a_warning(host: str) -> None:
+    findings = preflight.verdict(facts(host), WANTED)
+    assert [row for row in findings if row.severity != "ok"] == []
+    assert {row.check for row in findings} >= {
+        "architecture",
+        "os",
+        "systemd",
+        "cpus",
+        "memory",
+        "rights",
+        "disk",
+        "port",
+    }
+    assert preflight.refusal(findings) == ""
+
+
+def test_a_fixture_for_every_case_and_a_case_for_every_fixture() -> None:
+    seen = {path.stem for path in HOSTS.glob("*.json")}
+    source = Path(__file__).read_text()
+    assert [name for name in sorted(seen) if f'"{name}"' not in source] == []
+
+
+def test_wsl1_is_refused_first_by_its_kernel() -> None:  # S0-06
+    assert sentences("wsl1", "refuse")[0].startswith("This is WSL 1, which has no Linux kernel")
+
+
+WARNED = {
+    "installed-disk-72-gb": "/var/lib/docker and ~ have 71.9 GB free, but 80 GB are needed",  # its image takes the room
+    "wsl2-docker-desktop": "Docker comes from Docker Desktop, which this project has not been run with",
+}
+
+
+@pytest.mark.parametrize(("host", "start"), WARNED.items(), ids=WARNED)
+def test_some_things_only_warn(host: str, start: str) -> None:
+    findings = preflight.verdict(facts(host), WANTED)
+    [warning] = preflight.warnings(findings)
+    assert warning.startswith(start)
+    assert preflight.refusal(findings) == ""
+
+
+def test_a_port_whose_owner_is_hidden_passes_only_while_our_service_runs() -> None:
+    password = Wanted(ports=[JUPYTER], become_password=True)
+    assert sentences("port-ours-unseen", "refuse", password) == []
+    assert sentences("port-ours-unseen", "warn", password)[0].startswith(
+        "Port 8888 (JupyterLab) is in use, and only root"
+    )
+    assert sentences("port-stranger-unseen", "refuse", password) == [
+        f"{HOLDS} a process of user alice: stop it (`sudo ss -ltnp` names it) or set neurodesktop_port to a free port"
+    ]
+
+
+def test_a_wider_listener_meets_other_addresses() -> None:
+    wide = Wanted(ports=[WantedPort(8888, "JupyterLab", "neurodesktop_port", address="0.0.0.0")])
+    assert len(sentences("port-other-address", "refuse", wide)) == 1
+
+
+def test_a_configured_password_or_another_method_stands_for_sudo() -> None:
+    assert sentences("no-sudo-right", "refuse", Wanted(become_password=True)) == []
+    assert sentences("no-sudo-right", "refuse", Wanted(become_method="su")) == []
+    assert sentences("sudo-missing", "refuse", Wanted(become_password=True)) != []
+
+
+def test_all_reasons_are_listed() -> None:
+    lines = preflight.refusal(preflight.verdict(facts("many-faults"), WANTED), "lab").splitlines()
+    assert lines[0].startswith("This server is arm64")
+    assert lines[1] == "2 more about lab:"
+    assert [line[:4] for line in lines[2:]] == ["(2) ", "(3) "]
+
+
+def test_facts_of_another_schema_are_not_guessed_at() -> None:
+    with pytest.raises(ValueError, match="schema 2 cannot be read, only 1"):
+        preflight.verdict({**facts("debian-12"), "schema": 2}, WANTED)
+
+
+def test_what_is_wanted_comes_from_plain_maps() -> None:
+    plain = {
+        "min_free_gb": {"/": "5"},
+        "ports": [{"port": "8888", "purpose": "JupyterLab", "variable": "neurodesktop_port"}],
+        "become_password": True,
+    }
+    wanted = Wanted.of(plain)
+    assert wanted.min_free_gb == {"/": 5.0}
+    assert wanted.ports[0].port == 8888
+    with pytest.raises(ValueError, match="preflight_min_free_gb must map paths to numbers of GB"):
+        Wanted.of({"min_free_gb": {"/": "lots"}})
