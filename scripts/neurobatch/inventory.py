@@ -117,9 +117,8 @@ def _judge(name: str, value: object, spec: Mapping[str, Any]) -> str:
     if choices and wanted != "list" and not _fits(name, value, {"type": wanted, "choices": choices}):
         guess = nearest(str(value), map(str, choices))
         return f"{seen}, but must be {listed(choices, 'or')}" + (f"; did you mean {guess}?" if guess else "")
-    if error := _complaint(
-        name, value, {key: rule for key, rule in spec.items() if key not in {"default", "required"}}
-    ):
+    rules = {key: rule for key, rule in spec.items() if key not in {"default", "required"}}
+    if error := _elements(value, spec.get("elements", "raw")) or _complaint(name, value, rules):
         detail = "its documented form is in the role's README" if spec.get("no_log") else error
         return f"{name} is not as documented: {detail}"
     return ""
@@ -152,6 +151,14 @@ def _example(spec: Mapping[str, Any]) -> str:
 def _as_extra_var(name: str, spec: Mapping[str, Any]) -> str:
     sample = spec.get("default") or (["a", "b"] if spec["type"] == "list" else {"a": "b"})
     return f"; on the command line write -e '{json.dumps({name: sample})}'"
+
+
+def _elements(value: object, wanted: str) -> str:
+    """Return which element of a list would be converted in silence, and to what; empty when none would."""
+    for item in value if isinstance(value, list) else []:
+        if _converts_in_silence(item, wanted):
+            return f"{shown(item)} in it is {kind(item)}, but must be {_WORDS[wanted]}"
+    return ""
 
 
 def _form(name: str, value: object, wanted: str) -> str:

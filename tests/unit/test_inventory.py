@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +85,13 @@ def test_a_wrong_value_is_refused(name: str, value: object, sentence: str) -> No
 
 def test_a_wrong_value_inside_a_map_is_refused() -> None:
     [problem] = inventory.wrong({"neurodesktop_box": {"size": "big"}}, OPTIONS)
-    assert (
-        re.match(r"neurodesktop_box is not as documented: .*size.*'big'", problem.message) or "big" in problem.message
-    )
+    assert problem.message.startswith("neurodesktop_box is not as documented: argument 'size' is of type str")
+    assert "convert to int" in problem.message
+
+
+def test_a_map_in_a_list_of_text_is_refused() -> None:
+    [problem] = inventory.wrong({"docker_users": [{"name": "ann"}]}, OPTIONS)
+    assert problem.message == ("docker_users is not as documented: {'name': 'ann'} in it is a map, but must be text")
 
 
 @pytest.mark.parametrize(
