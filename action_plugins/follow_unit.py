@@ -41,6 +41,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "msg": f"{unit} could not be started: {begun['stderr'] or begun['stdout']}",
             }
 
+        # The task's own banner comes with its result only.
+        self._display.display(f"{self._task.get_name()} (log on the server: {args['log']})")
         progress, started, offset, tail = Progress(), time.monotonic(), 0, ""
         while True:
             # Size first: what is written after this look belongs to the next one.

@@ -54,9 +54,8 @@ def wanted(registry_mirrors: Mapping[str, str], log_max_size: str, log_max_file:
     }
     if "docker.io" in registry_mirrors:
         settings["registry-mirrors"] = [registry_mirrors["docker.io"]]
-    plain = sorted(
-        {url.removeprefix("http://").split("/")[0] for url in registry_mirrors.values() if url.startswith("http://")}
-    )
+    others = [url for host, url in registry_mirrors.items() if host != "docker.io"]
+    plain = sorted({url.removeprefix("http://").split("/")[0] for url in others if url.startswith("http://")})
     if plain:
         settings["insecure-registries"] = plain
     return settings
@@ -121,8 +120,8 @@ def plan(existing_text: str | None, record_text: str | None, ours: Mapping[str, 
         ours: what we want, from `wanted`.
 
     Returns:
-        content: the text to write; record: our next record as text; changed: whether content differs from the
-        file in meaning; action: "none", "reload" or "restart", what a running dockerd needs.
+        content: the text to write; record: our next record as text; differs: whether content differs from
+        the file in meaning; action: "none", "reload" or "restart", what a running dockerd needs.
 
     Raises:
         DaemonJsonError: daemon.json is broken.
@@ -136,6 +135,6 @@ def plan(existing_text: str | None, record_text: str | None, ours: Mapping[str, 
     return {
         "content": json.dumps(merged, indent=2, sort_keys=True) + "\n",
         "record": json.dumps({"written": added(base, merged)}, indent=2, sort_keys=True) + "\n",
-        "changed": bool(touched),
+        "differs": bool(touched),
         "action": action,
     }

@@ -8,6 +8,8 @@ From Python::
     demo.up()
     demo.ssh("hostname").stdout          # over real SSH, as the unprivileged user
     demo.execute("stranger", "ip", "route").stdout
+    demo.route_stranger("127.0.0.0/8")   # through the server, as a malicious neighbour would
+    demo.stranger_reaches("127.0.0.1", 8888)
     demo.downloads()                     # every request that the mirror has served
     demo.down()
 """
@@ -62,7 +64,7 @@ class Instance:
     def status(self) -> dict[str, Any]:
         """Return what runs: ``{instance, up, engine, containers: {part: state}, state: {…}|None}``."""
         version = engine.daemon_version()
-        containers = {part: self._container_state(part) if version else "absent" for part in PARTS}
+        containers = {part: self._container_state(part) if version else "unknown" for part in PARTS}
         try:
             state: dict[str, Any] | None = self.state
         except Refusal:
@@ -90,6 +92,21 @@ class Instance:
         """Run a command as root inside a container of the instance; meant for the stranger and the mirror."""
         return run(["docker", "exec", self.names.container(part), *command], check=check)
 
+    def route_stranger(self, *networks: str) -> None:
+        """Give the stranger routes through the server, for example to ``127.0.0.0/8`` or to a bridge of its.
+
+        The stranger's own loopback address goes away first: as long as it has one, it drops answers that
+        come from 127.0.0.1, and the server's would never be seen.
+        """
+        self.execute("stranger", "ip", "address", "flush", "dev", "lo")
+        for network in networks:
+            self.execute("stranger", "ip", "route", "replace", network, "via", self.state["server_ip"])
+
+    def stranger_reaches(self, address: str, port: int, *, seconds: float = 2) -> bool:
+        """Tell whether the stranger can open a TCP connection; neither a refusal nor silence counts as one."""
+        program = f"import socket; socket.create_connection(({address!r}, {port}), {seconds}).close()"
+        return self.execute("stranger", "python3", "-c", program, check=False).returncode == 0
+
     def downloads(self) -> list[str]:
         """Return the mirror's access log, one request a line, whichever door it came through."""
         return (self.names.state_dir / "mirror-log" / "access.log").read_text().splitlines()
@@ -113,6 +130,7 @@ class Instance:
 
     def _up(self) -> dict[str, Any]:
         self.names.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        roots.prepare(self.cache)
         simple = wheels.ensure(constraints(), self.names, self.cache)
         registry = mirror.ensure_registry(self.names, self.cache)
         commit = gitrepo.build(self.names.state_dir / "git")
@@ -241,7 +259,6 @@ class Instance:
             self._remove_files()
             if engine.daemon_version() is not None:
                 engine.stop_if_ours(self.cache / "run")
-        (self.cache / "locks" / f"{self.names.prefix}.lock").unlink(missing_ok=True)
 
     def _remove_containers(self) -> None:
         """Remove this instance's containers, network and volumes, found by label."""

@@ -11,9 +11,11 @@ import io
 import json
 import os
 import shlex
+import shutil
 import tarfile
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +154,13 @@ def root_tar(recipe: Recipe, cache: Path) -> Path:
     return tar
 
 
+def prepare(cache: Path) -> None:
+    """Make every root that is missing or old, two at a time: each keeps one core busy."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for made in [pool.submit(root_tar, recipe, cache) for recipe in (NOTEBOOK, SERVER, MIRROR)]:
+            made.result()
+
+
 def _fresh(tar: Path) -> bool:
     """Tell whether a tar is there and young enough; marks it as used."""
     try:
@@ -164,7 +173,8 @@ def _fresh(tar: Path) -> bool:
 
 def _make(recipe: Recipe, tar: Path, cache: Path) -> None:
     """Run mmdebstrap into a temporary file beside the tar, then put it in place."""
-    engine.ensure_command("mmdebstrap", "mmdebstrap")
+    with locked(cache / "locks" / "apt.lock", "installing mmdebstrap"):
+        engine.ensure_command("mmdebstrap", "mmdebstrap")
     say(f"making the {recipe.name} root from Debian {SUITE} packages")
     started = time.monotonic()
     tar.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +202,10 @@ def _make(recipe: Recipe, tar: Path, cache: Path) -> None:
 
 
 def _forget(folder: Path) -> None:
-    """Remove root tars that nobody has used for a month (other clones may have other recipes)."""
+    """Remove root tars that nobody has used for a month (other clones may have other recipes), and debris."""
+    for debris in folder.glob(".making-*"):
+        if time.time() - debris.stat().st_mtime > 86400:
+            shutil.rmtree(debris, ignore_errors=True)
     for tar in folder.glob("*.tar"):
         if time.time() - tar.stat().st_atime > FORGET_AFTER_DAYS * 86400:
             tar.unlink(missing_ok=True)

@@ -64,7 +64,6 @@ def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:
 
 def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -> None:
     """Collect the wheels into a folder beside the store, then put it in place as a whole."""
-    started = time.monotonic()
     making = store.with_name(f".making-{store.name}")
     shutil.rmtree(making, ignore_errors=True)
     flat = making / "flat"
@@ -73,6 +72,7 @@ def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -
     (making / "constraints.txt").write_text(pins)
     asked = requested()
     image = roots.image(roots.NOTEBOOK, cache)
+    started = time.monotonic()
     say(f"filling the wheel index with {', '.join(asked)} and what they need")
     helper = names.container("wheels")
     engine.docker("rm", "-f", helper, check=False)

@@ -35,6 +35,12 @@ def end(broken: str, cause: str, remedy: str) -> None:
     sys.exit(f"{broken} Likely cause: {cause} {remedy}\nLast lines of neurodesktop.service:\n{journal or '(none)'}")
 
 
+def restarts() -> int:
+    """Return how often systemd has started the unit again by itself: more than once or twice is a crash loop."""
+    shown = output("systemctl", "show", "neurodesktop.service", "--property=NRestarts", "--value")
+    return int(shown or 0)
+
+
 def wait_for_answer(url: str, token: str, seconds: int) -> None:
     """Return as soon as JupyterLab answers a request with its token."""
     deadline = time.monotonic() + seconds
@@ -48,11 +54,17 @@ def wait_for_answer(url: str, token: str, seconds: int) -> None:
                 "another server answers on this port, or the container was started with an older token.",
                 "Look who listens (sudo ss -ltnp) and restart neurodesktop.service.",
             )
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or restarts() >= 3:
             break
         time.sleep(1)
     found = docker_api("/containers/neurodesktop/json")
-    if not found:
+    if found and restarts() >= 3:
+        end(
+            f"Neurodesktop starts and ends again (exit code {found['State']['ExitCode']}).",
+            "a program in the image is missing or refuses its settings.",
+            "The lines below show how far it comes.",
+        )
+    elif not found:
         end("The container neurodesktop does not exist.", "its image or network could not be made.", "See below.")
     elif not found["State"]["Running"]:
         end(
@@ -78,8 +90,8 @@ def main(params: dict[str, Any]) -> None:
             "the image switches authentication off.",
             "Do not use this image on a shared server.",
         )
-    status, body = get(f"{url}/elyra/metadata/schemaspaces", token)
-    if status != http.client.OK or "runtimes" not in body:
+    status, body = get(f"{url}/elyra/metadata/runtimes", token)
+    if status != http.client.OK or "runtimes" not in json.loads(body):
         end(
             f"Elyra does not answer in JupyterLab (HTTP {status}).",
             "its server extension is not enabled, or its packages clash.",

@@ -1,0 +1,1 @@
+"""Neurobatch: turns a Linux server into a Neurodesk batch workstation."""
