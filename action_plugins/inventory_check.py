@@ -23,7 +23,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _VALID_ARGS = frozenset({"knobs"})
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return knobs (name to value, or its default), become_password (is there one) and become_method."""
+        """Return stack (resolved), knobs (name to value or default), become_password (is there one), become_method."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         scope = task_vars or {}
         roles = specs.load()
@@ -42,7 +42,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         problems += inventory.wrong(values, options)
         if not {"stack", "stack_dirs"} & {problem.variable for problem in problems}:
             try:
-                stacks.resolve(self._value("stack", values, options), self._value("stack_dirs", values, options))
+                result["stack"] = stacks.resolve(
+                    self._value("stack", values, options), self._value("stack_dirs", values, options)
+                )
             except stacks.StackError as error:
                 problems.append(inventory.Problem("stack", str(error)))
         if problems:
