@@ -31,7 +31,7 @@ molecule: venv ## a server's whole life over SSH
 	@scripts/run-tests molecule
 
 docs: venv ## write the generated parts of the documentation
-	@.venv/bin/neurobatch role-docs
+	@.venv/bin/neurobatch role-docs && .venv/bin/neurobatch docs
 
 lock: venv ## resolve pyproject.toml into requirements/lock.txt
 	@scripts/lock

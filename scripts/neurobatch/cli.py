@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +26,10 @@ def parser() -> argparse.ArgumentParser:
     docs = commands.add_parser("role-docs", help="write the roles' READMEs from their argument specs")
     docs.add_argument("--check", action="store_true", help="write nothing; exit 1 if a README is out of date")
     docs.set_defaults(run=_role_docs)
+
+    pages = commands.add_parser("docs", help="write the generated parts of docs/: preflight's sentences, the picture")
+    pages.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
+    pages.set_defaults(run=_docs)
 
     stack = commands.add_parser("stack", help="look at stacks: tested sets of versions")
     verbs = stack.add_subparsers(required=True, metavar="VERB")
@@ -48,14 +53,24 @@ def parser() -> argparse.ArgumentParser:
 def _role_docs(args: argparse.Namespace) -> int:
     from neurobatch import roledocs  # noqa: PLC0415
 
-    stale = roledocs.outdated()
+    return _write(roledocs.outdated(), "role-docs", check=args.check)
+
+
+def _docs(args: argparse.Namespace) -> int:
+    from neurobatch import docpages  # noqa: PLC0415
+
+    return _write(docpages.outdated(), "docs", check=args.check)
+
+
+def _write(stale: Mapping[Path, str], command: str, *, check: bool) -> int:
+    """Write what is out of date, or only say so; return the exit code."""
     for path, text in stale.items():
-        if args.check:
-            print(f"{path} is out of date: run `neurobatch role-docs`", file=sys.stderr)
+        if check:
+            print(f"{path} is out of date: run `neurobatch {command}`", file=sys.stderr)
         else:
             path.write_text(text, encoding="utf-8")
             print(path)
-    return 1 if stale and args.check else 0
+    return 1 if stale and check else 0
 
 
 def _stack_list(args: argparse.Namespace) -> int:
