@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: Milestones: our own "== …", the classic builder's "Step 3/40 : …", BuildKit's "#7 [3/40] …".
-_MILESTONE = re.compile(r"^(?:== .*|Step \d+/\d+ : .*|#\d+ \[ *\d+/\d+\] .*)")
+#: Milestones: our own "== …", the classic builder's "Step 3/40 : …", BuildKit's "#7 [3/40] …",
+#: Minikube's "* Creating …".
+_MILESTONE = re.compile(r"^(?:== .*|Step \d+/\d+ : .*|#\d+ \[ *\d+/\d+\] .*|\* .*)")
 #: Seconds of silence after which the newest line is shown, milestone or not.
 _SILENCE = 30.0
 

@@ -27,3 +27,24 @@ def pull_reference(reference: str, mirrors: Mapping[str, str]) -> str:
         return reference
     mirror = mirrors[registry].split("://", 1)[-1].rstrip("/")
     return f"{mirror}/{reference.removeprefix(registry + '/')}"
+
+
+def containerd_hosts(mirrors: Mapping[str, str], folder: str) -> list[dict[str, str]]:
+    """Return containerd's hosts.toml files (path, content, mode) that put the mirrors in front of their registries.
+
+    Args:
+        mirrors: registry host to base URL of its mirror.
+        folder: what stands for / of the node, such as Minikube's folder of files to sync.
+
+    Pulls by digest go to the mirror, too. https://github.com/containerd/containerd/blob/main/docs/hosts.md
+    """
+    upstream = {"docker.io": "https://registry-1.docker.io"}
+    return [
+        {
+            "path": f"{folder}/etc/containerd/certs.d/{registry}/hosts.toml",
+            "mode": "0644",
+            "content": f'server = "{upstream.get(registry, "https://" + registry)}"\n\n[host."{url.rstrip("/")}"]\n'
+            '  capabilities = ["pull", "resolve"]\n',
+        }
+        for registry, url in sorted(mirrors.items())
+    ]

@@ -2,6 +2,7 @@
 
 The stack's constraints freeze what the real Neurodesktop installs; the index gets what the stand-in's Dockerfile
 asks for and all that this needs, as wheels, collected in a container of the same Debian 12 that the notebook image is.
+Beside them are the wheels that a server's own environment is locked to (requirements/server.txt).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -23,6 +25,7 @@ CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 """This machine's trusted authorities; some networks inspect TLS with one of their own."""
 
 DOCKERFILE = Path(__file__).parent / "neurodesktop" / "Dockerfile"
+SERVER_LOCK = Path(__file__).parents[2] / "requirements" / "server.txt"
 PASS_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "default-timeout")
 
@@ -41,7 +44,7 @@ def requested(dockerfile: Path = DOCKERFILE) -> list[str]:
 def store_key(constraints: dict[str, str]) -> str:
     """Return twelve hex digits that stand for the packages, the constraints and the Python they are for."""
     pins = sorted((normalised(name), version) for name, version in constraints.items())
-    return hashlib.sha256(json.dumps([roots.SUITE, requested(), pins]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([roots.SUITE, requested(), pins, SERVER_LOCK.read_text()]).encode()).hexdigest()[:12]
 
 
 def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:
@@ -70,6 +73,7 @@ def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -
     flat.mkdir(parents=True)
     pins = "".join(f"{name}=={version}\n" for name, version in sorted(constraints.items()))
     (making / "constraints.txt").write_text(pins)
+    shutil.copy(SERVER_LOCK, making / "server.txt")
     asked = requested()
     image = roots.image(roots.NOTEBOOK, cache)
     started = time.monotonic()
@@ -77,10 +81,12 @@ def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -
     helper = names.container("wheels")
     engine.docker("rm", "-f", helper, check=False)
     command = [
-        "docker", "run", "--rm", "--name", helper, *names.labels(), "--user=0", "--entrypoint=/opt/conda/bin/python",
-        f"--volume={making}:/out", *pip_environment(),
-        image, "-m", "pip", "wheel", "--use-pep517", "--no-cache-dir", "--progress-bar=off",
-        "--wheel-dir=/out/flat", "--constraint=/out/constraints.txt", *asked,
+        "docker", "run", "--rm", "--name", helper, *names.labels(), "--user=0", "--entrypoint=/bin/sh",
+        f"--volume={making}:/out", *pip_environment(), image, "-euc",
+        f"pip='/opt/conda/bin/python -m pip wheel --no-cache-dir --progress-bar=off --wheel-dir=/out/flat'\n"
+        f"$pip --use-pep517 --constraint=/out/constraints.txt {shlex.join(asked)}\n"
+        # As published, byte for byte: a server compares them with the hashes of the lock.
+        "$pip --no-deps --only-binary=:all: --require-hashes --requirement=/out/server.txt",
     ]  # fmt: skip
     log = cache / "run" / "wheels.log"
 
@@ -101,6 +107,7 @@ def _fill(store: Path, constraints: dict[str, str], names: Names, cache: Path) -
         wheel.replace(making / project / wheel.name)
     flat.rmdir()
     (making / "constraints.txt").unlink()
+    (making / "server.txt").unlink()
     making.rename(store)
     size = sum(path.stat().st_size for path in store.rglob("*.whl")) / 1e6
     say(f"filled the wheel index: {len(have)} wheels, {size:.0f} MB in {time.monotonic() - started:.0f} s")

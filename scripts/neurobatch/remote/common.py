@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -27,6 +28,20 @@ def output(*argv: str, seconds: float = 20) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return run.stdout.strip() if run.returncode == 0 else None
+
+
+def fingerprint(path: str) -> dict[str, Any] | None:
+    """Return what tells whether a file is as a role would write it, None where there is none."""
+    try:
+        status = Path(path).stat()
+        content = Path(path).read_bytes()
+    except OSError:
+        return None
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "mode": f"{status.st_mode & 0o7777:04o}",
+        "owner": [status.st_uid, status.st_gid],
+    }
 
 
 def docker_api(path: str) -> Any:

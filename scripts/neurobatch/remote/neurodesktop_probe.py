@@ -6,30 +6,15 @@ it; storage, the storage folder (empty: in the login user's home); packages.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import docker_api, login_user, output, text, unit_state
+from neurobatch.remote.common import docker_api, fingerprint, login_user, output, text, unit_state
 
 _COMMANDS = {"git": "git", "nftables": "nft"}
-
-
-def fingerprint(path: str) -> dict[str, Any] | None:
-    """Return what tells whether a file is as the role would write it, None where there is none."""
-    try:
-        status = Path(path).stat()
-        content = Path(path).read_bytes()
-    except OSError:
-        return None
-    return {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "mode": f"{status.st_mode & 0o7777:04o}",
-        "owner": [status.st_uid, status.st_gid],
-    }
 
 
 def folder(path: str) -> dict[str, Any] | None:

@@ -1,0 +1,99 @@
+"""Download files, check them, and put each in place in one step: what is in place is never half a file, nor an unchecked one.
+
+Parameters: downloads, each {name, url, sum_url, sha256, dest, member, mode}; directory, where records are kept. `member`
+names the file wanted out of a .tar.gz; empty means the download itself. A file with neither pin nor sum is taken, recorded
+and reported as unchecked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+TRIES = 3
+
+
+def download(url: str, target: Path) -> str:
+    """Write what ``url`` serves to ``target`` and return its SHA-256; a broken connection is tried again."""
+    for attempt in range(TRIES):
+        digest = hashlib.sha256()
+        try:
+            with urllib.request.urlopen(url, timeout=60) as response, target.open("wb") as stream:
+                expected = response.headers.get("Content-Length")
+                while block := response.read(1 << 20):
+                    digest.update(block)
+                    stream.write(block)
+            if expected and target.stat().st_size != int(expected):
+                raise OSError(f"it ends after {target.stat().st_size} of {expected} bytes")
+            return digest.hexdigest()
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or attempt == TRIES - 1:
+                sys.exit(f"{url} was answered with HTTP {error.code}; look at artifact_mirror, or whether the file is there.")
+        except OSError as error:
+            if attempt == TRIES - 1:
+                sys.exit(f"{url} cannot be downloaded: {error}; look at artifact_mirror, the network and the proxy settings.")
+        time.sleep(2 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def published_sum(url: str) -> str:
+    """Return the SHA-256 in a publisher's checksum file: the digest alone, or in front of the file's name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sum"
+        download(url, path)
+        text = path.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"\b[0-9a-f]{64}\b", text)
+    if not found:
+        sys.exit(f"{url} holds no SHA-256; the mirror serves something else there.")
+    return found.group()
+
+
+def install(item: dict[str, Any], source: Path) -> None:
+    """Put the download, or its member, in place at once."""
+    dest = Path(item["dest"])
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    partial = dest.with_name(f".{dest.name}.new")
+    if item.get("member"):
+        with tarfile.open(source) as archive:
+            member = archive.extractfile(item["member"])
+            if member is None:
+                sys.exit(f"{item['url']} holds no file {item['member']}.")
+            partial.write_bytes(member.read())
+    else:
+        partial.write_bytes(source.read_bytes())
+    os.chmod(partial, int(item["mode"], 8))
+    os.replace(partial, dest)
+
+
+def main(params: dict[str, Any]) -> None:
+    """Download what is asked for and print what each file was checked against."""
+    records = Path(params["directory"])
+    records.mkdir(parents=True, exist_ok=True)
+    done = []
+    for item in params["downloads"]:
+        with tempfile.TemporaryDirectory(dir=records) as folder:
+            source = Path(folder) / "download"
+            found = download(item["url"], source)
+            wanted = item["sha256"] or (published_sum(item["sum_url"]) if item["sum_url"] else "")
+            if wanted and found != wanted:
+                sys.exit(
+                    f"{item['url']} has SHA-256 {found}, but {'the stack' if item['sha256'] else item['sum_url']} says {wanted}; "
+                    "nothing was installed. The mirror's copy is damaged or another version."
+                )
+            install(item, source)
+        checked = "pin" if item["sha256"] else "publisher's sum" if wanted else "nothing"
+        installed = hashlib.sha256(Path(item["dest"]).read_bytes()).hexdigest()
+        record = {"url": item["url"], "sha256": found, "checked": checked, "installed": installed}
+        (records / f"{item['name']}.json").write_text(json.dumps(record), encoding="utf-8")
+        done.append({"name": item["name"], **record})
+    print(json.dumps(done))

@@ -1,0 +1,52 @@
+"""Read what the minikube role decides on. Changes nothing.
+
+Parameters: tools, name to path; records, folder of their records; user; files, paths that the role writes; created, path
+of the record of what was fixed at creation; kubeconfig; profile.
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from typing import Any
+
+from neurobatch.remote.common import docker_api, fingerprint, output, text, unit_state
+
+
+def tool(name: str, path: str, records: str) -> dict[str, Any]:
+    """Return from where an installed tool came; empty where it is missing or not the recorded file."""
+    record = json.loads(text(f"{records}/{name}.json") or "{}")
+    found = fingerprint(path)
+    return record if found and found["sha256"] == record.get("installed") else {}
+
+
+def may_use_docker(user: str) -> bool:
+    """Return whether the account exists and belongs to the docker group."""
+    try:
+        pwd.getpwnam(user)
+        return user in grp.getgrnam("docker").gr_mem
+    except KeyError:
+        return False
+
+
+def main(params: dict[str, Any]) -> None:
+    """Print the state as one JSON object."""
+    node = docker_api(f"/containers/{params['profile']}/json")
+    ready = output(params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}", "get", "--raw", "/readyz", seconds=8)
+    state = {
+        "host": {
+            "cpus": len(os.sched_getaffinity(0)),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        },
+        "tools": {name: tool(name, path, params["records"]) for name, path in params["tools"].items()},
+        "user": may_use_docker(params["user"]),
+        "files": {path: fingerprint(path) for path in params["files"]},
+        "created": json.loads(text(params["created"]) or "null"),
+        "unit": unit_state("minikube.service"),
+        "node": node and {"running": node["State"]["Running"]},
+        "ready": ready == "ok",
+        "verified": text("/var/lib/neurobatch/minikube/verified"),
+    }
+    print(json.dumps(state))
