@@ -46,8 +46,8 @@ def size(host_cpus: int, host_memory_bytes: int, cpus: int = 0, memory_mib: int 
         raise SizingError(f"minikube_cpus is {cpus}, but the server has {host_cpus}; set it to {host_cpus} or less")
     if memory_mib > room:
         raise SizingError(
-            f"minikube_memory_mb is {memory_mib}, but of the server's {host_mib} MiB {RESERVED_MIB} stay with the host and "
-            f"Neurodesktop; set it to {max(room, 0)} or less"
+            f"minikube_memory_mb is {memory_mib}, but of the server's {host_mib} MiB {RESERVED_MIB} stay with the host "
+            f"and Neurodesktop; set it to {max(room, 0)} or less"
         )
     chosen = Size(cpus or min(GUIDE_CPUS, host_cpus), memory_mib or min(GUIDE_MEMORY_MIB, room))
     warnings = []
@@ -55,10 +55,12 @@ def size(host_cpus: int, host_memory_bytes: int, cpus: int = 0, memory_mib: int 
         warnings.append(f"The cluster gets {chosen.cpus} CPUs instead of {GUIDE_CPUS}: steps wait for each other.")
     if chosen.memory_mib < KFP_MEMORY_MIB:
         warnings.append(
-            f"The cluster gets {chosen.memory_mib} MiB, and Kubeflow Pipelines with one notebook wants {KFP_MEMORY_MIB}: "
-            "large steps will not be scheduled."
+            f"The cluster gets {chosen.memory_mib} MiB, and Kubeflow Pipelines with one notebook wants "
+            f"{KFP_MEMORY_MIB}: large steps will not be scheduled."
         )
     elif chosen.memory_mib < GUIDE_MEMORY_MIB:
         left = chosen.memory_mib - KFP_MEMORY_MIB + 1024
-        warnings.append(f"The cluster gets {chosen.memory_mib} MiB instead of {GUIDE_MEMORY_MIB}: steps may use {left} MiB together.")
+        warnings.append(
+            f"The cluster gets {chosen.memory_mib} of {GUIDE_MEMORY_MIB} MiB: steps may use {left} MiB together."
+        )
     return Size(chosen.cpus, chosen.memory_mib, tuple(warnings))

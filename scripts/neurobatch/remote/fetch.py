@@ -1,8 +1,8 @@
-"""Download files, check them, and put each in place in one step: what is in place is never half a file, nor an unchecked one.
+"""Download files, check them, and put each in place in one step: what is in place is never half a file.
 
-Parameters: downloads, each {name, url, sum_url, sha256, dest, member, mode}; directory, where records are kept. `member`
-names the file wanted out of a .tar.gz; empty means the download itself. A file with neither pin nor sum is taken, recorded
-and reported as unchecked.
+Parameters: downloads, each {name, url, sum_url, sha256, dest, mode, member, tree}; directory, where records are kept.
+`member` names the file wanted out of a .tar.gz, `tree` the folder below its top folder (its pin: over what is unpacked); without
+both the download itself is wanted. A file with neither pin nor sum is taken, recorded and reported as unchecked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import sys
 import tarfile
 import tempfile
@@ -38,10 +39,14 @@ def download(url: str, target: Path) -> str:
             return digest.hexdigest()
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == TRIES - 1:
-                sys.exit(f"{url} was answered with HTTP {error.code}; look at artifact_mirror, or whether the file is there.")
+                sys.exit(
+                    f"{url} was answered with HTTP {error.code}; look at artifact_mirror, or whether the file is there."
+                )
         except OSError as error:
             if attempt == TRIES - 1:
-                sys.exit(f"{url} cannot be downloaded: {error}; look at artifact_mirror, the network and the proxy settings.")
+                sys.exit(
+                    f"{url} cannot be downloaded: {error}; look at artifact_mirror, the network and the proxy settings."
+                )
         time.sleep(2 * 2**attempt)
     raise AssertionError("unreachable")
 
@@ -58,11 +63,46 @@ def published_sum(url: str) -> str:
     return found.group()
 
 
+def unpack(item: dict[str, Any], source: Path, target: Path) -> None:
+    """Unpack the wanted folder of an archive, plain files only, and check its pin."""
+    shutil.rmtree(target, ignore_errors=True)
+    with tarfile.open(source) as archive:
+        for member in archive:
+            inside = member.name.partition("/")[2]
+            if member.isfile() and inside.startswith(item["tree"] + "/") and ".." not in inside.split("/"):
+                path = target / inside[len(item["tree"]) + 1 :]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stream = archive.extractfile(member)
+                path.write_bytes(stream.read() if stream else b"")
+    if not target.is_dir():
+        sys.exit(f"{item['url']} holds no folder {item['tree']}.")
+    found = tree_sum(target)
+    if item["sha256"] and found != item["sha256"]:
+        shutil.rmtree(target)
+        sys.exit(
+            f"{item['tree']} of {item['url']} has the sum {found}, but the stack says {item['sha256']}; "
+            "nothing was installed."
+        )
+
+
+def tree_sum(folder: Path) -> str:
+    """Return a SHA-256 over the paths and contents of all files below ``folder``."""
+    digest = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        digest.update(f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 def install(item: dict[str, Any], source: Path) -> None:
     """Put the download, or its member, in place at once."""
     dest = Path(item["dest"])
     dest.parent.mkdir(parents=True, exist_ok=True)
     partial = dest.with_name(f".{dest.name}.new")
+    if item.get("tree"):
+        unpack(item, source, partial)
+        shutil.rmtree(dest, ignore_errors=True)
+        os.replace(partial, dest)
+        return
     if item.get("member"):
         with tarfile.open(source) as archive:
             member = archive.extractfile(item["member"])
@@ -84,15 +124,17 @@ def main(params: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory(dir=records) as folder:
             source = Path(folder) / "download"
             found = download(item["url"], source)
-            wanted = item["sha256"] or (published_sum(item["sum_url"]) if item["sum_url"] else "")
+            pinned = "" if item.get("tree") else item["sha256"]
+            wanted = pinned or (published_sum(item["sum_url"]) if item["sum_url"] else "")
             if wanted and found != wanted:
                 sys.exit(
-                    f"{item['url']} has SHA-256 {found}, but {'the stack' if item['sha256'] else item['sum_url']} says {wanted}; "
+                    f"{item['url']} has SHA-256 {found}, but {item['sum_url'] if not pinned else 'the stack'} says {wanted}; "
                     "nothing was installed. The mirror's copy is damaged or another version."
                 )
             install(item, source)
         checked = "pin" if item["sha256"] else "publisher's sum" if wanted else "nothing"
-        installed = hashlib.sha256(Path(item["dest"]).read_bytes()).hexdigest()
+        dest = Path(item["dest"])
+        installed = tree_sum(dest) if dest.is_dir() else hashlib.sha256(dest.read_bytes()).hexdigest()
         record = {"url": item["url"], "sha256": found, "checked": checked, "installed": installed}
         (records / f"{item['name']}.json").write_text(json.dumps(record), encoding="utf-8")
         done.append({"name": item["name"], **record})

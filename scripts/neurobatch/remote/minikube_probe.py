@@ -1,7 +1,7 @@
 """Read what the minikube role decides on. Changes nothing.
 
-Parameters: tools, name to path; records, folder of their records; user; files, paths that the role writes; created, path
-of the record of what was fixed at creation; kubeconfig; profile.
+Parameters: tools, name to path; records, folder of their records; user; files, paths that the role writes; created,
+path of the record of what was fixed at creation; kubeconfig; profile.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def may_use_docker(user: str) -> bool:
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
     node = docker_api(f"/containers/{params['profile']}/json")
-    ready = output(params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}", "get", "--raw", "/readyz", seconds=8)
+    ready = output(
+        params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}", "get", "--raw", "/readyz", seconds=8
+    )
     state = {
         "host": {
             "cpus": len(os.sched_getaffinity(0)),

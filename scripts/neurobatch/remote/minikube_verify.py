@@ -26,9 +26,9 @@ def broken(kubectl: list[str]) -> str:
         ready = [each for each in node["status"]["conditions"] if each["type"] == "Ready"]
         if not ready or ready[0]["status"] != "True":
             said = ready[0].get("message", "") if ready else "no condition"
-            return f"The node {node['metadata']['name']} is not Ready ({said}). Look at `minikube logs` as user neurobatch."
+            return f"The node {node['metadata']['name']} is not Ready ({said}). Look at `minikube logs`."
     if not nodes:
-        return "The cluster has no node. Likely cause: its kubelet did not start. Look at `minikube logs` as user neurobatch."
+        return "The cluster has no node. Likely cause: its kubelet did not start. Look at `minikube logs`."
     classes = json.loads(output(*kubectl, "get", "storageclasses", "-o", "json") or '{"items": []}')["items"]
     default = "storageclass.kubernetes.io/is-default-class"
     if not any((each["metadata"].get("annotations") or {}).get(default) == "true" for each in classes):

@@ -1,4 +1,4 @@
-"""Make the secrets of Neurodesktop that are not there yet, root-only, and print which ones were written.
+"""Make the secrets of a role that are not there yet, root-only, and print which ones were written.
 
 Parameters: directory; secrets, name to wanted value (empty: any that is there stays, else a random one).
 """

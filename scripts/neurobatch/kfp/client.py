@@ -1,0 +1,342 @@
+"""A small client for the REST API v2beta1 of Kubeflow Pipelines 2.x.
+
+Paths and fields: https://github.com/kubeflow/pipelines/tree/2.0.0/backend/api/v2beta1 (swagger/). Every request has a
+timeout. What only reads is tried again after a broken connection and after HTTP 429, 500, 502, 503 and 504; a run is never created
+twice: each carries a key in its display name, by which it is found again when the answer to its creation was lost.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from neurobatch.kfp.runs import Health, Run, run_of
+
+API = "apis/v2beta1"
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+ATTEMPTS = 5
+"""How often a request that only reads is tried."""
+BACKOFF_SECONDS = (0.5, 8.0)
+"""First and longest pause between attempts; each pause is a random part of twice the one before it."""
+PAUSE_LIMIT = 30.0
+"""Longest pause, in seconds, that a server's Retry-After is granted."""
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+ALREADY_EXISTS = 6
+"""gRPC's code for a name that is taken (https://grpc.io/docs/guides/status-codes/)."""
+
+
+class KfpError(RuntimeError):
+    """The API did not do what was asked; the message is one sentence for an operator."""
+
+    def __init__(self, message: str, *, status: int = 0, code: int = 0) -> None:
+        """Keep the HTTP status and gRPC code beside the message; 0 where there was no answer."""
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class UnreachableError(KfpError):
+    """Nobody answers at the endpoint, or what answers is not this API."""
+
+
+class DeadlineError(KfpError):
+    """A run was not over in time; ``run`` is what was last known of it."""
+
+    def __init__(self, message: str, run: Run | None) -> None:
+        """Keep the last state beside the message."""
+        super().__init__(message)
+        self.run = run
+
+
+class Client:
+    """Speaks to one endpoint, e.g. ``http://127.0.0.1:31380/pipeline`` (through the UI) or ``http://HOST:8888``."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        namespace: str = "",
+        timeout: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
+        attempts: int = ATTEMPTS,
+        backoff: tuple[float, float] = BACKOFF_SECONDS,
+    ) -> None:
+        """Remember how to ask; nothing is sent yet.
+
+        Args:
+            endpoint: base URL, without ``/apis``.
+            namespace: of the experiments; empty on an installation without multi-user support.
+            timeout: seconds to connect, and between two pieces of an answer.
+            attempts: how often a request that only reads is tried.
+            backoff: seconds of the first and of the longest pause between attempts.
+        """
+        self.endpoint = endpoint.rstrip("/")
+        self.namespace = namespace
+        self._timeout, self._attempts, self._backoff = timeout, attempts, backoff
+        self._session = requests.Session()
+        # A forwarded port on this machine is never behind the site's proxy, whatever no_proxy forgot to say.
+        self._session.trust_env = not _loopback(urlsplit(self.endpoint).hostname or "")
+
+    def health(self) -> Health:
+        """Return what the API says of itself.
+
+        Raises:
+            UnreachableError: nobody answers, or the UI answers without an API behind it.
+        """
+        answer = self._read("healthz")
+        # The UI answers for the API (…/healthz of ml-pipeline-ui), under other names than the API itself.
+        if not answer.get("apiServerReady", True):
+            raise UnreachableError(f"The UI at {self.endpoint} answers, but the pipeline API behind it does not.")
+        return Health(
+            version=str(answer.get("tag_name") or answer.get("apiServerTagName") or "unknown"),
+            multi_user=bool(answer.get("multi_user", False)),
+        )
+
+    def ensure_experiment(self, name: str) -> str:
+        """Return the id of the experiment ``name``, made where it is not there."""
+        found = self._experiment(name)
+        if found:
+            return found
+        try:
+            made = self._send("POST", "experiments", {"display_name": name, "namespace": self.namespace})
+        except KfpError as error:
+            # Somebody else was quicker, or the answer was lost: then it is there now.
+            found = self._experiment(name)
+            if found:
+                return found
+            raise error from None
+        return str(made["experiment_id"])
+
+    def create_run(
+        self,
+        experiment_id: str,
+        name: str,
+        key: str,
+        pipeline_spec: Mapping[str, Any],
+        platform_spec: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Create a run unless one with this ``key`` is there, and return it.
+
+        Args:
+            experiment_id: from `ensure_experiment`.
+            name: for people; the display name becomes ``name [key]``.
+            key: chosen by the caller, unlike any other run's; the same key again never makes a second run.
+            pipeline_spec: the compiled pipeline (IR, the first YAML document).
+            platform_spec: its Kubernetes part (the second document), where it has one.
+            parameters: of the pipeline, by name.
+
+        Raises:
+            KfpError: refused; or not known whether it was created, which the message says.
+        """
+        display_name = f"{name} [{key}]"
+        known = self.find_run(experiment_id, display_name)
+        if known:
+            return known
+        spec: Mapping[str, Any] = pipeline_spec
+        if platform_spec:
+            spec = {"pipeline_spec": pipeline_spec, "platform_spec": platform_spec}
+        body = {
+            "experiment_id": experiment_id,
+            "display_name": display_name,
+            "pipeline_spec": spec,
+            "runtime_config": {"parameters": dict(parameters or {})},
+        }
+        try:
+            return run_of(self._send("POST", "runs", body))
+        except KfpError as error:
+            if error.status and error.status not in TRANSIENT:
+                raise
+            lost = error
+        for pause in self._pauses():
+            time.sleep(pause)
+            known = self.find_run(experiment_id, display_name)
+            if known:
+                return known
+        raise KfpError(
+            f"It is not known whether the run {display_name!r} was created, nothing shows it yet: {lost}",
+            status=lost.status,
+            code=lost.code,
+        )
+
+    def find_run(self, experiment_id: str, display_name: str) -> Run | None:
+        """Return the newest run of this display name in the experiment, None where there is none."""
+        runs = self.runs(experiment_id, display_name=display_name)
+        return runs[0] if runs else None
+
+    def runs(self, experiment_id: str, *, display_name: str = "", limit: int = 100) -> list[Run]:
+        """Return up to ``limit`` runs of the experiment, the newest first."""
+        query = {"experiment_id": experiment_id, "sort_by": "created_at desc", "page_size": str(min(limit, 100))}
+        if display_name:
+            query["filter"] = _named(display_name)
+        found: list[Run] = []
+        while len(found) < limit:
+            page = self._read("runs", query)
+            rows = [run_of(row) for row in page.get("runs") or []]
+            found += [run for run in rows if not display_name or run.name == display_name]
+            token = page.get("next_page_token")
+            if not token:
+                break
+            query["page_token"] = token
+        return found[:limit]
+
+    def run(self, run_id: str) -> Run:
+        """Return one run with its steps."""
+        return run_of(self._read(f"runs/{run_id}"))
+
+    def terminate(self, run_id: str) -> None:
+        """End a run; one that is over already stays as it is."""
+        try:
+            self._send("POST", f"runs/{run_id}:terminate")
+        except KfpError:
+            if not self.run(run_id).over:
+                raise
+
+    def wait(
+        self, run_id: str, seconds: float, *, interval: float = 2.0, progress: Callable[[Run], None] | None = None
+    ) -> Run:
+        """Return the run as soon as it is over: succeeded, failed, skipped or canceled.
+
+        Args:
+            run_id: from `create_run`.
+            seconds: the deadline. An API that is away for a while (a restart) is waited for, too.
+            interval: seconds between two looks.
+            progress: called with every look; an exception from it ends the wait and is passed on.
+
+        Raises:
+            DeadlineError: not over in time.
+        """
+        deadline, run, trouble = time.monotonic() + seconds, None, ""
+        while True:
+            try:
+                run, trouble = self.run(run_id), ""
+            except UnreachableError as error:
+                trouble = f" {error}"
+            if run and not trouble:
+                if progress:
+                    progress(run)
+                if run.over:
+                    return run
+            left = deadline - time.monotonic()
+            if left <= 0:
+                state = run.state if run else "unknown"
+                raise DeadlineError(f"The run is not over after {seconds:.0f} s (state {state}).{trouble}", run)
+            time.sleep(min(interval, left))
+
+    def _experiment(self, name: str) -> str:
+        query = {"filter": _named(name), "namespace": self.namespace, "page_size": "100"}
+        rows = self._read("experiments", query).get("experiments") or []
+        return next((str(row["experiment_id"]) for row in rows if row.get("display_name") == name), "")
+
+    def _pauses(self) -> Sequence[float]:
+        first, longest = self._backoff
+        bounds = [min(longest, first * 2**number) for number in range(self._attempts - 1)]
+        return [random.uniform(bound / 2, bound) for bound in bounds]  # noqa: S311 - jitter is no secret
+
+    def _read(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """GET, tried again where that can help."""
+        pauses = [*self._pauses(), None]
+        for pause in pauses:
+            try:
+                return self._send("GET", path, query=query)
+            except KfpError as error:
+                if pause is None or (error.status and error.status not in TRANSIENT) or _wrong_server(error):
+                    raise
+                time.sleep(min(PAUSE_LIMIT, max(pause, getattr(error, "retry_after", 0.0))))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Send one request, once, and return the JSON object that answers it."""
+        url = f"{self.endpoint}/{API}/{path}"
+        try:
+            response = self._session.request(
+                method, url, json=body, params=query, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise UnreachableError(f"{self.endpoint} does not answer: {_cause(error)}.") from error
+        if not response.ok or response.is_redirect:
+            raise _refusal(response, self.endpoint)
+        try:
+            answer = response.json() if response.content else {}
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            # The UI serves its start page for every path that it does not know.
+            raise UnreachableError(
+                f"{self.endpoint} answers, but not as the pipeline API (the UI's address needs /pipeline at its end).",
+                status=response.status_code,
+            )
+        return answer
+
+
+def _refusal(response: requests.Response, endpoint: str) -> KfpError:
+    """Return what an HTTP error says, as grpc-gateway words it: {"error", "code", "message", "details"}."""
+    try:
+        said = response.json()
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    details = [row.get("message", "") for row in said.get("details") or [] if isinstance(row, dict)]
+    text = next((row for row in details if row), "") or said.get("message") or said.get("error") or ""
+    text = " ".join(str(text or response.reason or "no message").split())[:500].rstrip(".")
+    status = response.status_code
+    if response.is_redirect:
+        text = f"it leads to {response.headers.get('Location', 'another address')}: a login page?"
+    # A gateway in between (a forward, the UI) answers so while the API is away.
+    gone = status in {502, 503, 504} or (status == 500 and not said)
+    kind = UnreachableError if gone or response.is_redirect else KfpError
+    error = kind(f"The pipeline API at {endpoint} answered HTTP {status}: {text}.", status=status, code=_code(said))
+    error.retry_after = _seconds(response.headers.get("Retry-After"))  # type: ignore[attr-defined]
+    return error
+
+
+def _wrong_server(error: KfpError) -> bool:
+    return isinstance(error, UnreachableError) and 200 <= error.status < 400
+
+
+def _code(said: Mapping[str, Any]) -> int:
+    code = said.get("code")
+    return code if isinstance(code, int) else 0
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        return max(0.0, float(header or 0))
+    except ValueError:  # an HTTP date: not worth waiting for exactly
+        return 0.0
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Return the innermost reason in an operator's words."""
+    inner: BaseException = error
+    while True:
+        reason = getattr(inner, "reason", None)
+        following = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
+        if following is None:
+            break
+        inner = following
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(inner, ConnectionRefusedError):
+        return "connection refused"
+    return " ".join(str(getattr(inner, "strerror", None) or inner).split())[:200] or type(error).__name__
+
+
+def _named(name: str) -> str:
+    """Return the filter for one display name, as the SDK 2.0.1 sends it (operation 1: equals)."""
+    return json.dumps({"predicates": [{"operation": 1, "key": "display_name", "stringValue": name}]})
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
