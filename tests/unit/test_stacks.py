@@ -19,6 +19,15 @@ PARENT = dedent("""\
       constraints:
         elyra: "3.15.0"
         jupyterlab: "3.6.8"
+    kubernetes: {version: v1.29.15}
+    tools:
+      minikube: &tool {version: v1, url: "https://example.org/tool", sum_url: null, sha256: null}
+      kubectl: *tool
+      helm: *tool
+    minikube: {base_image: "example.org/node:1"}
+    kubeflow_pipelines: {version: 2.0.0, url: "https://example.org/kfp.tar.gz", tree_sha256: null}
+    cvmfs_csi: {version: 2.5.2, chart: "oci://example.org/cvmfs-csi", url: null}
+    runtime_image: {name: "example.org/runtime:1"}
     """)
 
 
