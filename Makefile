@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-down demo-ssh test lint unit molecule lock docs
+.PHONY: help venv demo demo-down demo-ssh test lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -29,6 +29,9 @@ unit: venv ## unit tests
 
 molecule: venv ## a server's whole life over SSH
 	@scripts/run-tests molecule
+
+specs: venv ## compile the pipelines with each stack's kfp SDK (in .venv-kfp-<stack>)
+	@scripts/compile-specs
 
 docs: venv ## write the generated parts of the documentation
 	@.venv/bin/neurobatch role-docs && .venv/bin/neurobatch docs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand and return its exit code: 0 done, 1 refused or differs, 2 wrong usage."""
+    """Run one subcommand and return its exit code: 0 done, 1 refused or differs, 2 wrong usage (`smoke` has more)."""
     args = parser().parse_args(argv)
     code: int = args.run(args)
     return code
@@ -47,7 +47,49 @@ def parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="a directory with a site's stacks (repeatable)",
         )
+    _add_smoke(commands)
     return top
+
+
+def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    smoke = commands.add_parser(
+        "smoke",
+        help="prove the installation: run three steps as pods",
+        description="Submit the smoke pipeline and watch it. The last line says how it ended, and what broke first.",
+        epilog="exit codes: 0 succeeded, 1 failed, 2 wrong usage, 3 the API does not answer, 4 not over in time",
+    )
+    smoke.add_argument("--endpoint", required=True, metavar="URL", help="e.g. http://127.0.0.1:31380/pipeline")
+    smoke.add_argument("--image", required=True, help="image that the steps run on: the stack's runtime image")
+    smoke.add_argument(
+        "--compiled-for", default="kfp-2.0.0", metavar="STACK", help="which compiled pipeline (default %(default)s)"
+    )
+    smoke.add_argument(
+        "--claim", action="append", default=[], type=_pair, metavar="OLD=NEW", help="mount claim NEW in place of OLD"
+    )
+    smoke.add_argument(
+        "--deadline", type=float, default=600, metavar="S", help="seconds for the whole run (default %(default)s)"
+    )
+    smoke.add_argument(
+        "--grace", type=float, default=20, metavar="S", help="seconds a pod may wait for what looks in vain"
+    )
+    smoke.add_argument("--kubeconfig", default="", metavar="FILE", help="show step logs and say why a pod waits")
+    smoke.add_argument("--kubectl", default="kubectl", metavar="FILE", help="the kubectl to use")
+    smoke.add_argument("--namespace", default="kubeflow", help="namespace of the pods (default %(default)s)")
+    smoke.add_argument("--json", action="store_true", help="print one JSON object; progress goes to standard error")
+    smoke.set_defaults(run=_smoke)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=")
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW")
+    return old, new
+
+
+def _smoke(args: argparse.Namespace) -> int:
+    from neurobatch.kfp import command  # noqa: PLC0415
+
+    return command.run(args)
 
 
 def _role_docs(args: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """A small client for the REST API v2beta1 of Kubeflow Pipelines 2.x.
 
 Paths and fields: https://github.com/kubeflow/pipelines/tree/2.0.0/backend/api/v2beta1 (swagger/). Every request has a
-timeout. What only reads is tried again after a broken connection and after HTTP 429, 500, 502, 503 and 504; a run is never created
-twice: each carries a key in its display name, by which it is found again when the answer to its creation was lost.
+timeout. What only reads is tried again after a broken connection and after HTTP 429, 500, 502, 503 and 504; a run is
+never created twice: each carries a key in its display name, by which it is found again when the answer to its creation
+was lost.
 """
 
 from __future__ import annotations
@@ -29,17 +30,15 @@ BACKOFF_SECONDS = (0.5, 8.0)
 PAUSE_LIMIT = 30.0
 """Longest pause, in seconds, that a server's Retry-After is granted."""
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
-ALREADY_EXISTS = 6
-"""gRPC's code for a name that is taken (https://grpc.io/docs/guides/status-codes/)."""
 
 
 class KfpError(RuntimeError):
     """The API did not do what was asked; the message is one sentence for an operator."""
 
-    def __init__(self, message: str, *, status: int = 0, code: int = 0) -> None:
-        """Keep the HTTP status and gRPC code beside the message; 0 where there was no answer."""
+    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
+        """Keep the HTTP status (0: no answer) and the seconds that the server asks to wait beside the message."""
         super().__init__(message)
-        self.status, self.code = status, code
+        self.status, self.retry_after = status, retry_after
 
 
 class UnreachableError(KfpError):
@@ -118,6 +117,7 @@ class Client:
         experiment_id: str,
         name: str,
         key: str,
+        *,
         pipeline_spec: Mapping[str, Any],
         platform_spec: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
@@ -162,7 +162,6 @@ class Client:
         raise KfpError(
             f"It is not known whether the run {display_name!r} was created, nothing shows it yet: {lost}",
             status=lost.status,
-            code=lost.code,
         )
 
     def find_run(self, experiment_id: str, display_name: str) -> Run | None:
@@ -248,7 +247,7 @@ class Client:
             except KfpError as error:
                 if pause is None or (error.status and error.status not in TRANSIENT) or _wrong_server(error):
                     raise
-                time.sleep(min(PAUSE_LIMIT, max(pause, getattr(error, "retry_after", 0.0))))
+                time.sleep(min(PAUSE_LIMIT, max(pause, error.retry_after)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _send(
@@ -293,18 +292,15 @@ def _refusal(response: requests.Response, endpoint: str) -> KfpError:
     # A gateway in between (a forward, the UI) answers so while the API is away.
     gone = status in {502, 503, 504} or (status == 500 and not said)
     kind = UnreachableError if gone or response.is_redirect else KfpError
-    error = kind(f"The pipeline API at {endpoint} answered HTTP {status}: {text}.", status=status, code=_code(said))
-    error.retry_after = _seconds(response.headers.get("Retry-After"))  # type: ignore[attr-defined]
-    return error
+    return kind(
+        f"The pipeline API at {endpoint} answered HTTP {status}: {text}.",
+        status=status,
+        retry_after=_seconds(response.headers.get("Retry-After")),
+    )
 
 
 def _wrong_server(error: KfpError) -> bool:
     return isinstance(error, UnreachableError) and 200 <= error.status < 400
-
-
-def _code(said: Mapping[str, Any]) -> int:
-    code = said.get("code")
-    return code if isinstance(code, int) else 0
 
 
 def _seconds(header: str | None) -> float:

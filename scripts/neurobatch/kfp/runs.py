@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: States in which a run or step stays (backend/api/v2beta1/run.proto, RuntimeState). The SDK's own wait forgets CANCELED.
+#: States in which a run or step stays (backend/api/v2beta1/run.proto, RuntimeState); the SDK's wait forgets CANCELED.
 OVER = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 UNSPECIFIED = "RUNTIME_STATE_UNSPECIFIED"
 
@@ -113,5 +113,6 @@ def _message(row: Mapping[str, Any]) -> str:
     error = row.get("error") or {}
     if not isinstance(error, Mapping):
         return " ".join(str(error).split())
-    details = [str(part["message"]) for part in error.get("details") or [] if isinstance(part, dict) and part.get("message")]
+    parts = [part for part in error.get("details") or [] if isinstance(part, dict)]
+    details = [str(part["message"]) for part in parts if part.get("message")]
     return " ".join((str(error.get("message") or "") or "; ".join(details)).split())

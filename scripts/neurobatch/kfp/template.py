@@ -35,7 +35,8 @@ class Template:
         tasks: Mapping[str, Any] = self.pipeline["root"]["dag"]["tasks"]
         order: list[str] = []
         while len(order) < len(tasks):
-            ready = [n for n in sorted(tasks) if n not in order and set(tasks[n].get("dependentTasks", ())) <= set(order)]
+            left = sorted(tasks.keys() - set(order))
+            ready = [name for name in left if set(tasks[name].get("dependentTasks", ())) <= set(order)]
             if not ready:
                 raise TemplateError("The steps of this pipeline wait for each other.")
             order += ready

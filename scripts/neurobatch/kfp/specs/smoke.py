@@ -1,7 +1,7 @@
-"""The smoke pipeline: what a batch step of this workstation needs, each used once by a step that fails where it is missing.
+"""The smoke pipeline: what a batch step of this workstation needs, used once by a step that fails where it is missing.
 
-`tools` reads the Neurodesk tools through their claim, `produce` writes an artifact, `consume` takes a parameter of the one
-and the artifact of the other, which has travelled through the object store. The steps bring no packages and need no
+`tools` reads the Neurodesk tools through their claim, `produce` writes an artifact, `consume` takes a parameter of the
+one and the artifact of the other, which has travelled through the object store. The steps bring no packages and need no
 network beyond the cluster's. Compiled by `make specs` with the SDK of each stack; nothing imports this at run time.
 
 The image and the claim are names to be replaced when a run is submitted (neurobatch.kfp.smoke.fill); KFP 2.0.0 takes
@@ -10,7 +10,8 @@ neither from a run's parameters.
 Usage: python smoke.py OUTPUT.yaml
 """
 
-# The SDK reads the annotations at run time: no `from __future__ import annotations` here.
+# mypy: disable-error-code="no-untyped-def,valid-type,untyped-decorator"
+# The SDK has no types, and it reads the annotations at run time: no `from __future__ import annotations` here.
 import sys
 
 from kfp import compiler, dsl
@@ -54,19 +55,19 @@ echo "took $count from step tools and the artifact of step produce"
 
 
 @dsl.container_component
-def tools(categories: dsl.OutputPath(int)):  # type: ignore[no-untyped-def,valid-type]  # noqa: ANN201
+def tools(categories: dsl.OutputPath(int)):  # noqa: ANN201
     """List the categories of the Neurodesk modules and hand their number on."""
     return dsl.ContainerSpec(image=IMAGE, command=["sh", "-c", TOOLS], args=[categories])
 
 
 @dsl.container_component
-def produce(artifact: dsl.Output[dsl.Artifact]):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def produce(artifact: dsl.Output[dsl.Artifact]):  # noqa: ANN201
     """Write an artifact."""
     return dsl.ContainerSpec(image=IMAGE, command=["sh", "-c", PRODUCE], args=[artifact.path])
 
 
 @dsl.container_component
-def consume(categories: int, artifact: dsl.Input[dsl.Artifact]):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def consume(categories: int, artifact: dsl.Input[dsl.Artifact]):  # noqa: ANN201
     """Check that both arrived."""
     return dsl.ContainerSpec(image=IMAGE, command=["sh", "-c", CONSUME], args=[categories, artifact.path])
 

@@ -1,0 +1,47 @@
+"""`neurobatch smoke`: the command line around neurobatch.kfp.smoke."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from neurobatch.kfp import smoke
+from neurobatch.kfp.client import Client, KfpError, UnreachableError
+from neurobatch.kfp.pods import Kubectl
+from neurobatch.kfp.template import TemplateError
+
+SUCCEEDED, FAILED, USAGE, UNREACHABLE, LATE = 0, 1, 2, 3, 4
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the smoke pipeline as the command line says and return the exit code.
+
+    Progress goes to standard output, with ``--json`` to standard error; the last line of standard output is the verdict
+    or the JSON object.
+    """
+    stream = sys.stderr if args.json else sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    cluster = Kubectl(args.kubeconfig, args.namespace, args.kubectl) if args.kubeconfig else None
+    if args.kubeconfig and not Path(args.kubeconfig).is_file():
+        print(f"neurobatch: {args.kubeconfig} cannot be read (root's on a server: use sudo).", file=sys.stderr)
+        return USAGE
+    request = smoke.Request(
+        image=args.image, stack=args.compiled_for, claims=dict(args.claim), deadline=args.deadline, grace=args.grace
+    )
+    try:
+        outcome = smoke.run(Client(args.endpoint), request, cluster, say)
+    except TemplateError as error:
+        print(f"neurobatch: {error}", file=sys.stderr)
+        return USAGE
+    except KfpError as error:
+        verdict = f"smoke: FAILED (not submitted): {error}"
+        print(json.dumps({"succeeded": False, "verdict": verdict}) if args.json else verdict)
+        return UNREACHABLE if isinstance(error, UnreachableError) else FAILED
+    print(json.dumps(dataclasses.asdict(outcome)) if args.json else outcome.verdict)
+    return SUCCEEDED if outcome.succeeded else LATE if outcome.timed_out else FAILED
