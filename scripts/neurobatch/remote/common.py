@@ -73,6 +73,28 @@ def unit_state(name: str) -> dict[str, bool]:
     }
 
 
+class Cluster:
+    """kubectl for one cluster, given by the paths ``kubectl`` and ``kubeconfig``."""
+
+    def __init__(self, paths: dict[str, str]) -> None:
+        """Remember how to reach the cluster."""
+        self.argv = [paths["kubectl"], f"--kubeconfig={paths['kubeconfig']}", "--request-timeout=20s"]
+
+    def run(self, *argv: str, stdin: str = "", seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run kubectl and return it with what it printed; where it cannot run or takes too long, that is its error."""
+        try:
+            return subprocess.run(
+                [*self.argv, *argv], input=stdin, capture_output=True, text=True, timeout=seconds, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return subprocess.CompletedProcess([*argv], 1, "", str(error))
+
+    def get(self, *argv: str) -> Any:
+        """Return the answer of ``kubectl get`` as JSON, None where there is none."""
+        run = self.run("get", *argv, "--output=json")
+        return json.loads(run.stdout) if run.returncode == 0 else None
+
+
 def login_user() -> pwd.struct_passwd:
     """Return the account behind sudo, or the one that runs this."""
     uid = os.environ.get("SUDO_UID")
