@@ -73,6 +73,29 @@ def unit_state(name: str) -> dict[str, bool]:
     }
 
 
+def may_bind(address: str) -> bool:
+    """Return whether this machine has an IP address now; that of a bridge comes and goes with Docker."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def http_status(address: str, port: int, path: str, seconds: float) -> int:
+    """Return the status of a GET, whatever it is, or 0 where no HTTP answer comes in time."""
+    connection = http.client.HTTPConnection(address, port, timeout=seconds)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
 class Cluster:
     """kubectl for one cluster, given by the paths ``kubectl`` and ``kubeconfig``."""
 
