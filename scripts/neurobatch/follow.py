@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 #: Milestones: our own "== …", the classic builder's "Step 3/40 : …", BuildKit's "#7 [3/40] …",
-#: Minikube's "* Creating …".
-_MILESTONE = re.compile(r"^(?:== .*|Step \d+/\d+ : .*|#\d+ \[ *\d+/\d+\] .*|\* .*)")
+#: Minikube's "* Creating …", the smoke run's "[  12 s] tools: RUNNING" and "tools | what the step printed".
+_MILESTONE = re.compile(
+    r"^(?:== .*|Step \d+/\d+ : .*|#\d+ \[ *\d+/\d+\] .*|\* .*|\[ *\d+ s\] .*|[\w-]+ \| .*|smoke: .*)"
+)
 #: Seconds of silence after which the newest line is shown, milestone or not.
 _SILENCE = 30.0
 

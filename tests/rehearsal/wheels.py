@@ -44,7 +44,8 @@ def requested(dockerfile: Path = DOCKERFILE) -> list[str]:
 def store_key(constraints: dict[str, str]) -> str:
     """Return twelve hex digits that stand for the packages, the constraints and the Python they are for."""
     pins = sorted((normalised(name), version) for name, version in constraints.items())
-    return hashlib.sha256(json.dumps([roots.SUITE, requested(), pins, SERVER_LOCK.read_text()]).encode()).hexdigest()[:12]
+    what = [roots.SUITE, requested(), pins, SERVER_LOCK.read_text()]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
 
 def ensure(constraints: dict[str, str], names: Names, cache: Path) -> Path:

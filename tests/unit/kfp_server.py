@@ -1,0 +1,119 @@
+"""An HTTP server on loopback that answers like the pipeline API v2beta1, with faults on demand, for tests of the client."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+#: A fault takes (method, path) and returns what to do instead of answering: an HTTP status, "drop" to close the
+#: connection without an answer, "done-drop" to do what was asked and then drop, "html" for a page; None answers.
+Fault = Callable[[str, str], int | str | None]
+
+
+class Api:
+    """Experiments and runs in memory. ``script`` holds the states that a run goes through, one for each look."""
+
+    def __init__(self) -> None:
+        self.experiments: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self.script: list[dict[str, Any]] = []
+        self.fault: Fault = lambda method, path: None
+        self.requests: list[tuple[str, str]] = []
+        self.terminated: list[str] = []
+        self.page_size = 2
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, dict[str, Any]]:
+        parts = path.strip("/").split("/")[2:]
+        predicates = json.loads(query["filter"][0])["predicates"] if "filter" in query else []
+        name = predicates[0]["stringValue"] if predicates else None
+        if parts == ["healthz"]:
+            return 200, {"commit_sha": "0", "tag_name": "2.0.0", "multi_user": False}
+        if parts == ["experiments"] and method == "POST":
+            if any(row["display_name"] == body["display_name"] for row in self.experiments):
+                return 409, {"error": "exists", "code": 6, "message": "exists", "details": [{"message": "taken"}]}
+            self.experiments.append({"experiment_id": f"e{len(self.experiments)}", **body})
+            return 200, self.experiments[-1]
+        if parts == ["experiments"]:
+            return 200, {"experiments": [row for row in self.experiments if row["display_name"] == name]}
+        if parts == ["runs"] and method == "POST":
+            if body["pipeline_spec"].get("pipeline_spec", body["pipeline_spec"]).get("unknown"):
+                text = "unknown template format"
+                details = [{"@type": "type.googleapis.com/google.rpc.Status", "code": 3, "message": text}]
+                return 400, {"error": "e", "code": 3, "message": "Failed to create a run", "details": details}
+            self.runs.append({"run_id": f"r{len(self.runs)}", "state": "PENDING", **body})
+            return 200, self.runs[-1]
+        if parts == ["runs"]:
+            rows = [row for row in reversed(self.runs) if name in (None, row["display_name"])]
+            start = int(query.get("page_token", ["0"])[0])
+            page: dict[str, Any] = {"runs": rows[start : start + self.page_size]}
+            if start + self.page_size < len(rows):
+                page["next_page_token"] = str(start + self.page_size)
+            return 200, page
+        run_id, _, verb = parts[1].partition(":")
+        run = next((row for row in self.runs if row["run_id"] == run_id), None)
+        if run is None:
+            return 404, {"error": "not found", "code": 5, "message": f"Run {run_id} not found."}
+        if verb == "terminate":
+            self.terminated.append(run_id)
+            run["state"] = "CANCELED"
+        elif self.script:
+            run.update(self.script.pop(0))
+        return 200, run
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[str]:
+    """Serve ``api`` and yield its endpoint."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            url = urlsplit(self.path)
+            path = url.path.removeprefix("/pipeline")
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            api.requests.append((self.command, path))
+            fault = api.fault(self.command, path)
+            if fault == "drop":
+                self.close_connection = True
+                return
+            if fault == "html":
+                self.reply(200, b"<html>Kubeflow</html>", "text/html")
+                return
+            if isinstance(fault, int):
+                headers = {"Location": "/login"} if fault == 302 else {"Retry-After": "0"}
+                self.reply(fault, b"upstream connect error", "text/plain", headers)
+                return
+            status, answer = api.answer(self.command, path, parse_qs(url.query), body)
+            if fault == "done-drop":
+                self.close_connection = True
+                return
+            self.reply(status, json.dumps(answer).encode(), "application/json")
+
+        do_GET = do_POST = handle_any  # noqa: N815
+
+        def reply(self, status: int, content: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+            self.send_response(status)
+            for key, value in {"Content-Type": kind, "Content-Length": str(len(content)), **(headers or {})}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/pipeline"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
