@@ -41,11 +41,21 @@ def chromium() -> Path:
 
 
 @contextlib.contextmanager
-def page(width: int = 1280, height: int = 860) -> Iterator[Page]:
-    """Yield an empty page of a browser that goes away afterwards; sizes in CSS pixels."""
+def page(failure: Path, width: int = 1280, height: int = 1010) -> Iterator[Page]:
+    """Yield an empty page of a browser that goes away afterwards.
+
+    Args:
+        failure: where a picture of the page is kept when something fails.
+        width: CSS pixels.
+        height: CSS pixels.
+    """
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        opened = browser.new_page(viewport={"width": width, "height": height})
         try:
-            yield browser.new_page(viewport={"width": width, "height": height})
+            yield opened
+        except Exception:
+            opened.screenshot(path=failure)
+            raise
         finally:
             browser.close()

@@ -15,8 +15,8 @@ RULES = f"""
 table inet {TABLE} {{
   chain prerouting {{
     type filter hook prerouting priority -350; policy accept;
-    iifname "eth0" tcp dport 22 counter comment "ssh" accept
-    iifname "eth0" counter comment "other" accept
+    iifname "eth0" tcp dport 22 counter accept comment "ssh"
+    iifname "eth0" counter accept comment "other"
   }}
 }}
 """
