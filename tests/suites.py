@@ -25,9 +25,10 @@ RESULTS = CHECKOUT / ".rehearsal" / "results"
 LINTERS: dict[str, tuple[str, ...]] = {
     "ansible-lint": ("ansible-lint",),
     "yamllint": ("yamllint", "--strict", "."),
-    "ruff check": ("ruff", "check", "."),
+    "ruff check": ("ruff", "check", "--output-format=concise", "."),
     "ruff format": ("ruff", "format", "--check", "."),
     "mypy": ("mypy",),
+    "mypy, tests on the server": ("mypy", "molecule/default/tests"),
     "role-docs": ("neurobatch", "role-docs", "--check"),
 }
 #: Steps of molecule that assert something by themselves; create or destroy only make or remove.
