@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from neurobatch import jupyter
+
 from tests.rehearsal import server
 from tests.rehearsal.common import Refusal, say
 from tests.rehearsal.instance import STACK, Instance
@@ -16,11 +17,24 @@ from tests.rehearsal.names import CHECKOUT
 from tests.rehearsal.tunnel import tunnel
 
 CELLS = (
-    "import platform, os\nprint('Hello from', platform.node(), 'as', os.environ['USER'], 'on Python', platform.python_version())",
+    "import os, platform\n"
+    "print('Hello from', platform.node(), 'as', os.environ['USER'], 'on Python', platform.python_version())",
     "from importlib.metadata import version\n{name: version(name) for name in ('elyra', 'jupyterlab', 'kfp')}",
-    "from pathlib import Path\nproof = Path('/neurodesktop-storage/hello.txt')\nproof.write_text('written by a notebook')\n"
+    "from pathlib import Path\n"
+    "proof = Path('/neurodesktop-storage/hello.txt')\n"
+    "proof.write_text('written by a notebook')\n"
     "proof.read_text(), proof.stat().st_uid == os.getuid()",
 )
+
+FAREWELL = """
+Rehearsed with the stack {stack}. Real: the server, SSH, systemd, Docker, JupyterLab, Elyra. Stand-ins: the image that
+Neurodesktop is built on and its repository (tests/rehearsal/README.md), served by the mirror on this machine.
+
+JupyterLab:  {link}
+after:       ssh -N -L 8888:127.0.0.1:8888 -i {key} -o UserKnownHostsFile={known_hosts} {user}@{ip}
+Done in {seconds:.0f} s. Next: open the tunnel and the link; `make demo-ssh` logs in, `make demo-down` ends it.
+For a real server: cp -r inventories/example inventories/mylab, edit it, ansible-playbook -i inventories/mylab site.yml\
+"""
 
 
 def token(instance: Instance) -> str:
@@ -53,18 +67,16 @@ def main() -> int:
     except (Refusal, jupyter.JupyterError) as refusal:
         print(f"make demo: {refusal}", file=sys.stderr)
         return 1
-    key = os.path.relpath(state["private_key"], CHECKOUT)
     print(
-        f"""
-Rehearsed with the stack {STACK}: the server, SSH, systemd, Docker, JupyterLab and Elyra are real. Stand-ins: the image
-that Neurodesktop is built on and its repository (tests/rehearsal/neurodesktop), served by the mirror on this machine.
-
-JupyterLab:   http://127.0.0.1:8888/lab?token={secret}
-after:        ssh -N -L 8888:127.0.0.1:8888 -i {key} -o UserKnownHostsFile={os.path.relpath(state["known_hosts"], CHECKOUT)} \
-{server.USER}@{state["server_ip"]}
-done in {time.monotonic() - started:.0f} s. Next: open the tunnel and the link, look around with `make demo-ssh`, end it with \
-`make demo-down`;
-for a real server: cp -r inventories/example inventories/mylab, edit it, ansible-playbook -i inventories/mylab site.yml"""
+        FAREWELL.format(
+            stack=STACK,
+            link=f"http://127.0.0.1:8888/lab?token={secret}",
+            key=os.path.relpath(state["private_key"], CHECKOUT),
+            known_hosts=os.path.relpath(state["known_hosts"], CHECKOUT),
+            user=server.USER,
+            ip=state["server_ip"],
+            seconds=time.monotonic() - started,
+        )
     )
     return 0
 

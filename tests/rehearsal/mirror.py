@@ -15,6 +15,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def ensure_registry(names: Names, cache: Path) -> Path:
         stamp = f"{tar.stat().st_mtime:.0f}\n"
         if not marker.exists() or marker.read_text() != stamp:
             store.mkdir(parents=True, exist_ok=True)
-            _push(names, cache, store, BASE_IMAGE)
+            push(names, cache, store, roots.image(notebook, cache), BASE_IMAGE)
             marker.write_text(stamp)
     os.utime(store)
     for other in store.parent.iterdir():
@@ -94,14 +95,31 @@ def ensure_registry(names: Names, cache: Path) -> Path:
     return store
 
 
-def _push(names: Names, cache: Path, store: Path, name: str) -> None:
-    """Push the notebook image into a registry's storage, through a registry that lives as long as that takes.
+def ensure_image(names: Names, cache: Path, store: Path, name: str, make: Callable[[], str], stamp: str) -> None:
+    """Have an image in a registry's storage, making and pushing it only when its stamp is another one.
+
+    Args:
+        names: the instance.
+        cache: the cache root.
+        store: the registry's storage.
+        name: the image's name in the mirror, without a host.
+        make: returns the image's tag in this machine's Docker.
+        stamp: one line that stands for all that goes into the image.
+    """
+    marker = store / f"filled-{name.replace('/', '_').replace(':', '_')}"
+    with locked(cache / "locks" / f"registry-{store.name}.lock", "filling the registry"):
+        if not marker.exists() or marker.read_text() != stamp:
+            push(names, cache, store, make(), name)
+            marker.write_text(stamp)
+
+
+def push(names: Names, cache: Path, store: Path, source: str, name: str) -> None:
+    """Push an image into a registry's storage, through a registry that lives as long as that takes.
 
     Its port is published on this machine's loopback, which Docker trusts without TLS and without a change
     to the daemon's settings.
     """
     started = time.monotonic()
-    source = roots.image(roots.NOTEBOOK, cache)
     mirror_image = roots.image(roots.MIRROR, cache)
     helper = names.container("filler")
     engine.docker("rm", "-f", helper, check=False)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from neurobatch.bench.sandbox import ROOT, figure, need_sandbox
@@ -27,7 +27,8 @@ def play(*options: str, env: dict[str, str] | None = None) -> tuple[float, str]:
     Raises:
         RuntimeError: the run failed, or was no no-op after all.
     """
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", need_sandbox(), "site.yml", *options]
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+    command = [str(playbook), "-i", str(need_sandbox()), "site.yml", *options]
     started = time.monotonic()
     run = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
@@ -44,7 +45,7 @@ def detail() -> dict[str, float]:
     _, output = play(env=env)
     report = json.loads(output[output.index("{") :])
     statuses: Counter[str] = Counter()
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for each in report["plays"]:
         for task in each["tasks"]:
             for result in task["hosts"].values():

@@ -15,8 +15,10 @@ from typing import Any
 def main(params: dict[str, Any]) -> None:
     """Write what is missing or differs; a file is replaced in one step, so that no reader meets half of it."""
     directory = Path(params["directory"])
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(directory, 0o700)
+    # mkdir's mode holds for the last folder only, and not at all for one that is there.
+    for folder in (directory.parent, directory):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(folder, 0o700)
     written = []
     for name, value in params["secrets"].items():
         target = directory / name

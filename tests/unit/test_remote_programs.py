@@ -1,0 +1,104 @@
+"""Programs for servers: complete, valid under the oldest Python that a supported server has, and tight-lipped."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from neurobatch import remote
+
+HERE = Path(remote.__file__).parent
+NAMES = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in {"__init__", "common"})
+#: A stand-in for a program, which says what reached it and how.
+ECHO = """
+import sys
+from neurobatch.remote.common import (
+    text,
+    output,
+)
+
+
+def main(params):
+    print(json.dumps([params, sys.argv, text.__name__]))
+"""
+
+
+def test_there_are_programs() -> None:
+    assert {"host_probe", "docker_probe", "neurodesktop_probe"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_is_valid_under_python_3_9(name: str) -> None:
+    tree = ast.parse(remote.program(name, {"a": 1}), feature_version=(3, 9))
+    assert isinstance(tree.body[-1], ast.Expr)  # the call
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_needs_the_standard_library_alone(name: str) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(remote.program(name))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+    assert imported <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_defines_every_name_it_reads(name: str) -> None:
+    # Joining the files strips our own imports: what they brought must have come along.
+    source = (HERE / f"{name}.py").read_text()
+    wanted = {
+        alias.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module == "neurobatch.remote.common"
+        for alias in node.names
+    }
+    defined = {node.name for node in ast.parse(remote.program(name)).body if isinstance(node, ast.FunctionDef)}
+    assert wanted <= defined
+    assert "neurobatch" not in {
+        (node.module or "").split(".")[0]
+        for node in ast.walk(ast.parse(remote.program(name)))
+        if isinstance(node, ast.ImportFrom)
+    }
+
+
+def test_parameters_arrive_whole_and_in_no_process_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "common.py").write_text((HERE / "common.py").read_text())
+    (tmp_path / "echo.py").write_text(ECHO)
+    monkeypatch.setattr(remote, "_HERE", tmp_path)
+    params = {"secret": "s3cr3t'\"\\\n\u2028ü\x00", "list": [1, None, True], "empty": {}}
+    text = remote.program("echo", params)
+    run = subprocess.run([sys.executable, "-I", "-"], input=text, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == [params, ["-"], "text"]
+
+
+def test_an_unknown_program_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        remote.program("nonsense")
+
+
+def make_secrets(directory: Path, secrets: dict[str, str]) -> list[str]:
+    """Run the program that makes secrets, here, and return what it says it has written."""
+    text = remote.program("neurodesktop_secrets", {"directory": str(directory), "secrets": secrets})
+    run = subprocess.run([sys.executable, "-I", "-"], input=text, capture_output=True, text=True, check=True)
+    written: list[str] = json.loads(run.stdout)
+    return written
+
+
+def test_secrets_are_made_once_and_for_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets" / "neurodesktop"
+    assert make_secrets(folder, {"a": "", "b": "given"}) == ["a", "b"]
+    made = (folder / "a").read_text()
+    assert len(made) == 48
+    assert (folder / "b").read_text() == "given"
+    modes = [oct(path.stat().st_mode & 0o7777) for path in (folder.parent, folder, folder / "a", folder / "b")]
+    assert modes == ["0o700", "0o700", "0o600", "0o600"]
+    assert make_secrets(folder, {"a": "", "b": ""}) == []
+    assert (folder / "a").read_text() == made
+    assert make_secrets(folder, {"a": "", "b": "other"}) == ["b"]
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
