@@ -32,6 +32,7 @@ from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cach
 
 PARTS = ("server", "mirror", "stranger")
 STACK = "rehearsal-2.0.0"
+REGISTRIES = ("docker.io", "gcr.io", "registry.k8s.io", "registry.cern.ch", "quay.io", "ghcr.io")
 STACKS = Path(__file__).parent / "stacks"
 
 
@@ -233,7 +234,7 @@ class Instance:
             "ansible_python_interpreter": "/usr/bin/python3",
             "stack": STACK,
             "stack_dirs": [str(STACKS)],
-            "registry_mirrors": {"docker.io": doors.registry},
+            "registry_mirrors": dict.fromkeys(REGISTRIES, doors.registry),
             "artifact_mirror": doors.artifact_mirror,
             "pip_index_url": doors.pip_index_url,
             "neurodesktop_repo": doors.neurodesktop_repo,
