@@ -28,6 +28,7 @@ import yaml
 
 from tests.rehearsal import engine, gitrepo, mirror, roots, server, wheels
 from tests.rehearsal.common import Refusal, locked, run, say
+from tests.rehearsal.cvmfs import build as cvmfs
 from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cache_root, choose_subnet
 
 PARTS = ("server", "mirror", "stranger")
@@ -145,6 +146,7 @@ class Instance:
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)
+        cvmfs.ensure(self.names, self.cache, registry, files)
         stores = mirror.Stores(registry, files, simple, self.names.state_dir / "git", log)
 
         with locked(self.cache / "locks" / "images.lock", "importing or removing images"):
