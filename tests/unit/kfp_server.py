@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers like the pipeline API v2beta1, with faults on demand, for tests of the client."""
+"""An HTTP server on loopback that answers like the pipeline API v2beta1, with faults on demand."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Api:
     """Experiments and runs in memory. ``script`` holds the states that a run goes through, one for each look."""
 
     def __init__(self) -> None:
+        """Start empty and without faults."""
         self.experiments: list[dict[str, Any]] = []
         self.runs: list[dict[str, Any]] = []
         self.script: list[dict[str, Any]] = []
@@ -28,33 +29,43 @@ class Api:
         self.page_size = 2
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, dict[str, Any]]:
+        """Return status and body for one request."""
         parts = path.strip("/").split("/")[2:]
         predicates = json.loads(query["filter"][0])["predicates"] if "filter" in query else []
         name = predicates[0]["stringValue"] if predicates else None
         if parts == ["healthz"]:
             return 200, {"commit_sha": "0", "tag_name": "2.0.0", "multi_user": False}
-        if parts == ["experiments"] and method == "POST":
-            if any(row["display_name"] == body["display_name"] for row in self.experiments):
-                return 409, {"error": "exists", "code": 6, "message": "exists", "details": [{"message": "taken"}]}
-            self.experiments.append({"experiment_id": f"e{len(self.experiments)}", **body})
-            return 200, self.experiments[-1]
-        if parts == ["experiments"]:
-            return 200, {"experiments": [row for row in self.experiments if row["display_name"] == name]}
-        if parts == ["runs"] and method == "POST":
-            if body["pipeline_spec"].get("pipeline_spec", body["pipeline_spec"]).get("unknown"):
-                text = "unknown template format"
-                details = [{"@type": "type.googleapis.com/google.rpc.Status", "code": 3, "message": text}]
-                return 400, {"error": "e", "code": 3, "message": "Failed to create a run", "details": details}
-            self.runs.append({"run_id": f"r{len(self.runs)}", "state": "PENDING", **body})
-            return 200, self.runs[-1]
+        if parts[0] == "experiments":
+            return self._experiments(method, name, body)
         if parts == ["runs"]:
-            rows = [row for row in reversed(self.runs) if name in (None, row["display_name"])]
-            start = int(query.get("page_token", ["0"])[0])
-            page: dict[str, Any] = {"runs": rows[start : start + self.page_size]}
-            if start + self.page_size < len(rows):
-                page["next_page_token"] = str(start + self.page_size)
-            return 200, page
-        run_id, _, verb = parts[1].partition(":")
+            return self._make_run(body) if method == "POST" else self._list(query, name)
+        return self._run(parts[1])
+
+    def _experiments(self, method: str, name: str | None, body: Any) -> tuple[int, dict[str, Any]]:
+        if method == "GET":
+            return 200, {"experiments": [row for row in self.experiments if row["display_name"] == name]}
+        if any(row["display_name"] == body["display_name"] for row in self.experiments):
+            return 409, {"error": "exists", "code": 6, "message": "exists", "details": [{"message": "taken"}]}
+        self.experiments.append({"experiment_id": f"e{len(self.experiments)}", **body})
+        return 200, self.experiments[-1]
+
+    def _make_run(self, body: Any) -> tuple[int, dict[str, Any]]:
+        if body["pipeline_spec"].get("unknown"):
+            details = [{"@type": "type.googleapis.com/google.rpc.Status", "message": "unknown template format"}]
+            return 400, {"error": "e", "code": 3, "message": "Failed to create a run", "details": details}
+        self.runs.append({"run_id": f"r{len(self.runs)}", "state": "PENDING", **body})
+        return 200, self.runs[-1]
+
+    def _list(self, query: dict[str, list[str]], name: str | None) -> tuple[int, dict[str, Any]]:
+        rows = [row for row in reversed(self.runs) if name in (None, row["display_name"])]
+        start = int(query.get("page_token", ["0"])[0])
+        page: dict[str, Any] = {"runs": rows[start : start + self.page_size]}
+        if start + self.page_size < len(rows):
+            page["next_page_token"] = str(start + self.page_size)
+        return 200, page
+
+    def _run(self, resource: str) -> tuple[int, dict[str, Any]]:
+        run_id, _, verb = resource.partition(":")
         run = next((row for row in self.runs if row["run_id"] == run_id), None)
         if run is None:
             return 404, {"error": "not found", "code": 5, "message": f"Run {run_id} not found."}

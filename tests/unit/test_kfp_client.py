@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from neurobatch.kfp.client import Client, DeadlineError, KfpError, UnreachableError
 from neurobatch.kfp.runs import Run, run_of, steps_of
+
 from tests.unit.kfp_server import Api, serving
 
 SPEC = {"pipelineInfo": {"name": "p"}}
@@ -68,7 +69,7 @@ def test_a_run_that_may_or_may_not_be_there_is_not_submitted_again(api: Api, cli
 
 
 def test_a_refused_run_says_what_the_back_end_says_once(api: Api, client: Client) -> None:
-    with pytest.raises(KfpError, match="HTTP 400: unknown template format\\.$"):
+    with pytest.raises(KfpError, match=r"HTTP 400: unknown template format\.$"):
         client.create_run("e0", "demo", "k", pipeline_spec={"unknown": 1})
     assert posts(api, "runs") == 1
 
@@ -89,7 +90,7 @@ def test_reading_is_given_up(api: Api, client: Client) -> None:
 
 
 def test_what_is_not_there_is_asked_for_once(api: Api, client: Client) -> None:
-    with pytest.raises(KfpError, match="HTTP 404: Run r9 not found\\.$"):
+    with pytest.raises(KfpError, match=r"HTTP 404: Run r9 not found\.$"):
         client.run("r9")
     assert len(api.requests) == 1
 

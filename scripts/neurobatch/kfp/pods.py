@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neurobatch.kfp.reasons import in_vain
+
 #: Label with a run's id on every pod of it (backend/src/v2/compiler/argocompiler, label "pipeline/runid").
 RUN_LABEL = "pipeline/runid"
 #: Argo's name of the pod's place in the run: "neurobatch-smoke-x7k2p.root.tools.executor".
 NODE_NAME = "workflows.argoproj.io/node-name"
-#: Reasons for waiting that no patience cures; ImagePullBackOff comes after the first failed attempts.
-HOPELESS = frozenset({"ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"})
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _why(status: Mapping[str, Any]) -> tuple[str, bool]:
     for condition in status.get("conditions") or []:
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             message = " ".join(str(condition.get("message", "")).split())
-            return message or "not scheduled yet", bool(re.search(r'persistentvolumeclaim "[^"]+" not found', message))
+            return message or "not scheduled yet", in_vain(message)
     states = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     # The step's own container first: what its neighbours report follows from it.
     for container in sorted(states, key=lambda row: row.get("name") != "main"):
@@ -107,7 +107,7 @@ def _why(status: Mapping[str, Any]) -> tuple[str, bool]:
         if waiting.get("reason") and waiting["reason"] not in {"PodInitializing", "ContainerCreating"}:
             words = [waiting["reason"], " ".join(str(waiting.get("message", "")).split())]
             text = f"image {container.get('image', '?')}: {': '.join(word for word in words if word)}"
-            return text, waiting["reason"] in HOPELESS
+            return text, in_vain(waiting["reason"])
         ended = (container.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             said = " ".join(str(ended.get("message") or ended.get("reason") or "").split())

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+#: What a pod waits for in vain, in the words of Kubernetes: no patience makes a claim or corrects a name.
+_VAIN = re.compile(
+    r'persistentvolumeclaim "[^"]+" not found|ImagePullBackOff|ErrImageNeverPull|InvalidImageName'
+    r"|CreateContainerConfigError"
+)
+
 #: What a text means: pattern, cause (groups of the pattern in braces) and remedy. The first that fits is taken.
 MEANINGS: tuple[tuple[str, str, str], ...] = (
     (
@@ -29,6 +35,11 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     ),
     (r"SMOKE: (.+)", "{0}", ""),
 )
+
+
+def in_vain(text: str) -> bool:
+    """Return whether something that waits for this reason waits in vain, unless somebody helps soon."""
+    return bool(_VAIN.search(text))
 
 
 def reason(*texts: str, log: Sequence[str] = ()) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from neurobatch.kfp import template
 from neurobatch.kfp.client import Client, DeadlineError, KfpError
 from neurobatch.kfp.pods import Kubectl, Pod
-from neurobatch.kfp.reasons import reason
+from neurobatch.kfp.reasons import in_vain, reason
 from neurobatch.kfp.runs import OVER, Run, Step, steps_of
 
 PIPELINE = "smoke"
@@ -84,8 +84,12 @@ class Watch:
             # A pod is removed some time after its run: what it printed is fetched as soon as it is complete.
             if step.state in OVER and step.name not in self.logs:
                 self.read_log(step)
-        if self._cluster and not run.over:
-            self._look_at_pods(run)
+        if not run.over:
+            self.refresh_pods(run)
+            waiting = {s.name: in_vain(s.error) for s in steps_of(run, self._names) if s.state not in OVER}
+            for pod in self.pods.values():
+                waiting[pod.name] = pod.hopeless
+            self._judge(waiting)
 
     def read_log(self, step: Step) -> None:
         """Fetch a step's last lines, where the cluster may be asked."""
@@ -106,13 +110,13 @@ class Watch:
             for pod in self._cluster.pods(run.run_id, self._names):
                 self.pods[pod.name] = pod
 
-    def _look_at_pods(self, run: Run) -> None:
-        self.refresh_pods(run)
-        for pod in self.pods.values():
-            if not pod.hopeless:
-                self._hopeless.pop(pod.name, None)
-            elif self.elapsed - self._hopeless.setdefault(pod.name, self.elapsed) >= self._request.grace:
-                raise _HopelessError(pod.name)
+    def _judge(self, waiting: Mapping[str, bool]) -> None:
+        """Raise where a step or pod has waited in vain for longer than is granted."""
+        for name, vain in waiting.items():
+            if not vain:
+                self._hopeless.pop(name, None)
+            elif self.elapsed - self._hopeless.setdefault(name, self.elapsed) >= self._request.grace:
+                raise _HopelessError(name)
 
 
 def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable[[str], None]) -> Outcome:

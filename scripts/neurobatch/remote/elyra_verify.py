@@ -1,14 +1,15 @@
 """Use Elyra in JupyterLab as a scientist's browser and command line do, and name the first thing that is broken.
 
-Parameters: url and token_file of JupyterLab; runtime, image: display names that Elyra shall list as valid; instance,
-the runtime's name on the command line; pipeline, the template's path inside, validated while it is there; connect, the
-program elyra_connect for the container; seconds, the deadline; record and configuration (what to note where).
+Parameters: url and token_file of JupyterLab; runtime, image: names of the instances that Elyra shall list as valid;
+pipeline, the template's path inside, validated while it is there; connect, the program elyra_connect for the container;
+seconds, the deadline; record and configuration (what to note where).
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 import sys
 import time
@@ -18,10 +19,10 @@ from typing import Any
 
 
 def listed(url: str, token: str, kind: str) -> list[str]:
-    """Return the display names of the valid instances of a kind of Elyra's metadata."""
+    """Return the names of the valid instances of a kind of Elyra's metadata."""
     request = urllib.request.Request(f"{url}/elyra/metadata/{kind}", headers={"Authorization": f"token {token}"})
     with urllib.request.urlopen(request, timeout=20) as response:
-        return [row["display_name"] for row in json.loads(response.read())[kind]]
+        return [row["name"] for row in json.loads(response.read())[kind]]
 
 
 def wait_for(params: dict[str, Any], token: str, kind: str, name: str) -> None:
@@ -63,9 +64,10 @@ def main(params: dict[str, Any]) -> None:
     if inside("test", "-f", params["pipeline"]).returncode == 0:
         # Its file observer ends with a traceback where Jupyter has not made its own folder yet.
         inside("mkdir", "-p", "/home/jovyan/.local/share/jupyter/runtime")
-        run = inside("elyra-pipeline", "validate", params["pipeline"], f"--runtime-config={params['instance']}")
+        run = inside("elyra-pipeline", "validate", params["pipeline"], f"--runtime-config={params['runtime']}")
         if run.returncode:
-            said = " ".join((run.stdout + run.stderr).split())[-600:]
+            said = " ".join(re.sub("─+", " ", run.stdout + run.stderr).split())
+            said = said[max(0, said.find("[Error]")) :][:600].rstrip(". ")
             sys.exit(
                 f"Elyra refuses the pipeline {params['pipeline']}: {said}. Likely cause: it was changed in a way that "
                 "cannot run; remove it and its folder to have nothing checked."

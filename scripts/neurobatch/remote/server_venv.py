@@ -35,7 +35,7 @@ def main(params: dict[str, Any]) -> None:
         "venv",
         "--clear",
         str(venv),
-        broken=f"{params['python']} cannot make an environment in {venv}. Likely cause: a full disk, or no venv module.",
+        broken=f"{params['python']} cannot make an environment in {venv}. Likely cause: a full disk, no venv module.",
     )
     pip = [f"{venv}/bin/python", "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--quiet", "install"]
     index = []

@@ -10,7 +10,7 @@ neither from a run's parameters.
 Usage: python smoke.py OUTPUT.yaml
 """
 
-# mypy: disable-error-code="no-untyped-def,valid-type,untyped-decorator"
+# mypy: disable-error-code="no-untyped-def,valid-type,untyped-decorator,import-not-found"
 # The SDK has no types, and it reads the annotations at run time: no `from __future__ import annotations` here.
 import sys
 
