@@ -200,6 +200,24 @@ def test_the_template_is_not_changed_by_filling_it() -> None:
         template.fill(filled, IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (
+            f'main: ImagePullBackOff: Back-off pulling image "{IMAGE}" (image {IMAGE}); given up',
+            f"the image {IMAGE} cannot",
+        ),
+        ('InvalidImageName: Failed to apply default image tag "BAD:": couldn\'t parse', "the image BAD: cannot"),
+        ("ErrImagePull", "the image of the step cannot"),
+        ("pod has unbound immediate PersistentVolumeClaims", "a claim is not bound to a volume"),
+        ("GET /mlpipeline/x: HTTP 403", "the object store refuses the key"),
+        ("failed to upload: AccessDenied: Access Denied.", "the object store refuses the key"),
+    ],
+)
+def test_what_kubernetes_and_the_object_store_say_is_understood(said: str, meant: str) -> None:
+    assert reason(said).startswith(meant)
+
+
 def test_a_reason_without_a_meaning_is_passed_on_with_the_last_line() -> None:
     assert reason("exit code 3.", log=["first", "Traceback: no"]) == "exit code 3; its last line: Traceback: no"
     assert reason() == "the API gives no reason"

@@ -19,9 +19,14 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
         "the role cvmfs_csi makes the claims (ansible-playbook … site.yml --tags cvmfs_csi), --claim names another one",
     ),
     (
-        r"(?:persistentvolumeclaim|unbound immediate)[^.]*(?:not bound|unbound|immediate)",
+        r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim \S+ is not bound",
         "a claim is not bound to a volume",
         "look at `kubectl -n kubeflow describe pvc`",
+    ),
+    (
+        r'(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)[^"]*"([^"\s]+)"',
+        "the image {0} cannot be had",
+        "check its name and that a registry or mirror that the cluster reaches has it",
     ),
     (
         r"(?:image (\S+?):? )?(?:ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)",
