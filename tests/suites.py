@@ -102,7 +102,10 @@ def say(text: str) -> None:
 class Watcher:
     """Is told every line that a command prints, and says what the command is at."""
 
-    current = ""
+    def __init__(self) -> None:
+        """Start with the command as a whole."""
+        self.current = ""
+        self.since = time.monotonic()
 
     def read(self, line: str) -> None:
         """Take note of a line."""
@@ -129,7 +132,7 @@ def run(argv: Sequence[str], watcher: Watcher | None = None, **extra: str) -> in
         [program, *argv[1:]], cwd=CHECKOUT, env=env, text=True, errors="replace",
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    started = heard = time.monotonic()
+    heard = time.monotonic()
     ended = threading.Event()
 
     def heartbeat() -> None:
@@ -137,7 +140,7 @@ def run(argv: Sequence[str], watcher: Watcher | None = None, **extra: str) -> in
             nonlocal heard
             if time.monotonic() - heard >= _SILENCE:
                 heard = time.monotonic()
-                say(f"… {watcher.current or argv[0]} ({heard - started:.0f} s)")
+                say(f"… {watcher.current or argv[0]} ({heard - watcher.since:.0f} s)")
 
     threading.Thread(target=heartbeat, daemon=True).start()
     try:
@@ -181,10 +184,10 @@ class Steps(Watcher):
 
     def __init__(self) -> None:
         """Start before the first step."""
+        super().__init__()
         self.counts = Counts()
         self.times: list[tuple[str, float]] = []
         self.verified = 0
-        self._since = time.monotonic()
 
     def read(self, line: str) -> None:
         """Take note of a line."""
@@ -193,9 +196,9 @@ class Steps(Watcher):
             return
         name, outcome = found.groups()
         if outcome is None:
-            self.current, self._since = name, time.monotonic()
+            self.current, self.since = name, time.monotonic()
             return
-        self.times.append((name, time.monotonic() - self._since))
+        self.times.append((name, time.monotonic() - self.since))
         self.current = ""
         self.verified += name == "verify"
         if name in ASSERTING_STEPS:

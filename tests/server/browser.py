@@ -24,15 +24,18 @@ FLAGS = (
 )
 
 
+def available() -> bool:
+    """Tell whether the browser is there, or can be installed by us."""
+    return bool(shutil.which("chromium") or (os.geteuid() == 0 and shutil.which("apt-get")))
+
+
 def chromium() -> Path:
-    """Return the browser's program, installing Debian's package (and a font) where we may.
+    """Return the browser's program, installing Debian's package (and a font) when it is not there.
 
     Raises:
-        Refusal: it is not there and we are not root.
+        Refusal: it is not there and cannot be installed.
     """
     if shutil.which("chromium") is None:
-        if os.geteuid() != 0:
-            raise Refusal("The screenshots need Chromium: sudo apt-get install chromium fonts-dejavu-core.")
         apt_install("chromium", "fonts-dejavu-core")
     found = shutil.which("chromium")
     if found is None:

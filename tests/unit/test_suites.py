@@ -86,13 +86,14 @@ def test_molecules_asserting_steps_are_counted() -> None:
 
 def test_a_command_is_shown_line_by_line_and_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
     class Lines(suites.Watcher):
-        seen: list[str]
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[str] = []
 
         def read(self, line: str) -> None:
             self.seen.append(line)
 
     watcher = Lines()
-    watcher.seen = []
     assert (
         suites.run([sys.executable, "-c", "import sys; print(1); print(2, file=sys.stderr); sys.exit(3)"], watcher) == 3
     )

@@ -31,7 +31,7 @@ ROOT = roots.Recipe(
     ),
     commands=(
         # Kubernetes starts when `minikube start` says so, never at boot.
-        "systemctl disable etcd.service && systemctl enable containerd.service",
+        "systemctl disable etcd.service && systemctl enable containerd.service no-crio.socket",
         "systemctl mask systemd-networkd.service systemd-resolved.service getty.target systemd-udevd.service",
         # The user that `minikube ssh` is.
         "useradd --create-home --shell /bin/bash docker && echo 'docker ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/docker",

@@ -39,11 +39,10 @@ MYSQL = roots.Recipe(
     name="mariadb",
     packages=("mariadb-server-core", "mariadb-client-core"),
     commands=(
-        # The official image's numbers, which KFP 2.5.0's manifest names; 0777 since that manifest sets the user itself.
+        # The official image's numbers, which KFP 2.5.0's manifest names.
         "groupadd --system --gid 999 mysql && useradd --system --uid 999 --gid 999 --no-create-home mysql",
-        "install -d -m 0777 /run/mysqld",
         # mysqladmin and mysqldump without the Perl that their package brings.
-        "apt-get update -qq && cd /tmp && apt-get download -qq mariadb-client && dpkg -x mariadb-client_*.deb /tmp/client"
+        "apt-get update -qq && cd /tmp && apt-get download -qq mariadb-client && dpkg -x mariadb-client_*.deb client"
         " && cp /tmp/client/usr/bin/mariadb-admin /tmp/client/usr/bin/mariadb-dump /usr/bin/ && rm -rf /tmp/*",
         "for name in admin dump; do ln -sf mariadb-$name /usr/bin/mysql$name; done; ln -sf mariadb /usr/bin/mysql",
         "rm -rf /var/cache/apt/* /var/lib/apt/lists/*",
@@ -116,7 +115,9 @@ def _version(version: str, prefix: str, names: dict[str, str], argo: tuple[str, 
         Image((name("launcher"),), (f'ENTRYPOINT [{python}, "{PACKAGE}.programs.launcher"]',)),
         *(_probe(program, name(program)) for program in alive),
         # The manifest forbids root without naming a number, so the image has to.
-        Image(tuple(each for each in argo if "controller" in each), ("USER 8737", 'ENTRYPOINT ["workflow-controller"]')),
+        Image(
+            tuple(each for each in argo if "controller" in each), ("USER 8737", 'ENTRYPOINT ["workflow-controller"]')
+        ),
         _probe("argoexec", *(each for each in argo if "argoexec" in each)),
     )
 
@@ -137,10 +138,14 @@ IMAGES: tuple[Image, ...] = (
         {"persistenceagent": "persistence-agent", "scheduledworkflow": "scheduled-workflow-controller"},
         ("argoproj/workflow-controller:v3.5.14", "argoproj/argoexec:v3.5.14"),
     ),
-    _probe("metadata-grpc", "tfx-oss-public/ml_metadata_store_server:1.5.0", "tfx-oss-public/ml_metadata_store_server:1.14.0"),
+    _probe("metadata-grpc", *(f"tfx-oss-public/ml_metadata_store_server:{tag}" for tag in ("1.5.0", "1.14.0"))),
     Image(
         ("ml-pipeline/mysql:8.0.26", "library/mysql:8.0.26"),
-        ("VOLUME /var/lib/mysql", "EXPOSE 3306", 'ENTRYPOINT ["/usr/local/bin/mysql-entry"]'),
+        # Nothing of a root's /run is kept; 0777 since the manifests of 2.5.0 set the user themselves.
+        (
+            "RUN install -d -m 0777 /run/mysqld", "VOLUME /var/lib/mysql", "EXPOSE 3306",
+            'ENTRYPOINT ["/usr/local/bin/mysql-entry"]',
+        ),
         base="mysql",
         files=(("mysql-entry", "/usr/local/bin/"),),
     ),

@@ -113,9 +113,9 @@ def _keep(name: str, data: bytes | None, folder: Path) -> None:
         # The real __init__ imports the whole SDK.
         (target.parent / "__init__.py").touch()
         (folder / "kfp" / "__init__.py").touch()
-    elif len(parts) == 1 and parts[0] in ("setup.py", "setup.cfg", "PKG-INFO", "README.md"):
-        return
-    elif parts[0].endswith((".dist-info", ".egg-info")):
+    elif (len(parts) == 1 and parts[0] in ("setup.py", "setup.cfg", "PKG-INFO", "README.md")) or parts[0].endswith(
+        (".dist-info", ".egg-info")
+    ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)

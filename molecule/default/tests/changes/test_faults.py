@@ -25,15 +25,17 @@ FAULTS = {
 pytestmark = pytest.mark.unit("docker.service", "neurodesktop.service")
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_jupyterlab_comes_back(instance: Instance, root: Callable[..., str], token: str, fault: str) -> None:
+@pytest.mark.parametrize("name", FAULTS)
+def test_jupyterlab_comes_back(
+    instance: Instance, root: Callable[..., str], token: str, measured: Callable[[str], None], name: str
+) -> None:
     content = secrets.token_hex(8)
     root(f"docker exec --user jovyan neurodesktop sh -c 'echo {content} > ~/kept.txt'")
     before = root("docker inspect --format '{{.Id}} {{.State.StartedAt}}' neurodesktop")
     started = time.monotonic()
-    root(fault)
+    root(FAULTS[name])
     remote.await_jupyter(instance, token, BAR)
-    print(f"answered {time.monotonic() - started:.1f} s after the fault")
+    measured(f"{name}: JupyterLab answered after {time.monotonic() - started:.1f} s")
     assert root("docker inspect --format '{{.Id}} {{.State.StartedAt}}' neurodesktop") != before
     assert remote.token(instance) == token
     assert root("docker exec --user jovyan neurodesktop cat /home/jovyan/kept.txt") == content

@@ -103,14 +103,19 @@ def test_a_healthy_server_passes(instance: Instance) -> None:
 
 @pytest.mark.parametrize(("around", "extra", "sentence"), CASES.values(), ids=CASES)
 def test_bad_input_is_refused(
-    instance: Instance, root: Root, around: Callable[[Root], Any], extra: dict[str, Any], sentence: str
+    instance: Instance,
+    root: Root,
+    measured: Callable[[str], None],
+    around: Callable[[Root], Any],
+    extra: dict[str, Any],
+    sentence: str,
 ) -> None:
     with around(root):
         result = playbook.run(instance, "-e", json.dumps(extra))
     assert result.code == 2, result.output
     assert sentence in result.text
     assert result.recap()["changed"] == 0
-    print(f"refused after {result.seconds:.1f} s")
+    measured(f"refused in {result.seconds:.1f} s: {sentence}")
     assert result.seconds < BAR
 
 

@@ -19,6 +19,7 @@ KUBEFLOW = "Kubeflow Pipelines Pipeline Editor"
 NO_NEWS = ("@jupyterlab/apputils-extension:notification", {"fetchNews": "false"})
 
 
+@pytest.mark.skipif(not browser.available(), reason="needs Chromium: sudo apt-get install chromium fonts-dejavu-core")
 @pytest.mark.unit("neurodesktop.service")
 def test_the_launcher_offers_elyras_editors(instance: Instance, token: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,9 @@ import threading
 import time
 
 from tests.rehearsal.kfp.api.engine import Engine
-from tests.rehearsal.kfp.api.server import Api, serve
+from tests.rehearsal.kfp.api.server import Api, answer
 from tests.rehearsal.kfp.api.store import MySql
+from tests.rehearsal.kfp.programs import web
 from tests.rehearsal.kfp.programs.kube import Kube
 from tests.rehearsal.kfp.programs.log import log
 from tests.rehearsal.kfp.programs.s3 import S3, S3Error
@@ -60,7 +61,7 @@ def main() -> int:
     api = Api(store, engine, version)
     threading.Thread(target=engine.forever, daemon=True).start()
     log(f"a rehearsal of KFP {version}: http on 8888, steps with {image}")
-    serve(api, 8888)
+    web.server(8888, lambda request: answer(api, request)).serve_forever()
     return 0
 
 

@@ -26,11 +26,13 @@ class Step:
         executor_input: what KFP calls so: inputs and outputs with paths and URIs.
         command: the container's command, filled in.
         args: the container's arguments, filled in.
+        types: output parameters and their types.
     """
 
     executor_input: Json
     command: list[str]
     args: list[str]
+    types: dict[str, str]
 
     def plan(self) -> Json:
         """Return what launcher.py fetches and stores."""
@@ -38,7 +40,10 @@ class Step:
         return {
             "inputs": [_place(each) for each in inputs["artifacts"].values()],
             "outputs": [_place(each) for each in outputs["artifacts"].values()],
-            "parameters": {name: each["outputFile"] for name, each in outputs["parameters"].items()},
+            "parameters": {
+                name: {"path": each["outputFile"], "type": self.types[name]}
+                for name, each in outputs["parameters"].items()
+            },
             "metadata": METADATA_FILE,
         }
 
@@ -75,22 +80,6 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _whole(each) for key, each in value.items()}
     return value
-
-
-def typed(text: str, kind: str) -> Any:
-    """Return an output parameter's file content as a value of its declared type.
-
-    Raises:
-        StepError: it is not of that type.
-    """
-    try:
-        if kind in ("NUMBER_INTEGER", "NUMBER_DOUBLE"):
-            return _whole(float(text))
-        if kind in ("BOOLEAN", "LIST", "STRUCT"):
-            return json.loads(text.strip().lower() if kind == "BOOLEAN" else text)
-    except ValueError as error:
-        raise StepError(f"failed to read output parameter: {text[:80]!r} is not of type {kind}") from error
-    return text
 
 
 def parameter(selector: Json, run: Json, task: str) -> Any:
@@ -156,12 +145,14 @@ def resolve(spec: Spec, run: Json, task: str) -> Step:
         "inputs": {"parameterValues": _whole(values), "artifacts": artifacts},
         "outputs": _outputs(component, run, task),
     }
+    defined = component.get("outputDefinitions", {}).get("parameters", {})
     container = spec.executors[spec.executor_label(task)]
     texts = placeholders(executor_input)
     return Step(
         executor_input,
         [_fill(each, texts) for each in container.get("command", [])],
         [_fill(each, texts) for each in container.get("args", [])],
+        {name: each["parameterType"] for name, each in defined.items()},
     )
 
 

@@ -11,38 +11,18 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Protocol
 
 from tests.rehearsal.kfp.api import dag, spec
-from tests.rehearsal.kfp.argo import pods
 from tests.rehearsal.kfp.api.errors import StepError
 from tests.rehearsal.kfp.api.spec import Json
-from tests.rehearsal.kfp.api.store import Store
-from tests.rehearsal.kfp.programs.kube import KubeError
+from tests.rehearsal.kfp.api.store import MySql
+from tests.rehearsal.kfp.argo import pods
+from tests.rehearsal.kfp.programs.kube import Kube, KubeError
 from tests.rehearsal.kfp.programs.log import log
 
 WORKFLOWS = "argoproj.io/v1alpha1/workflows"
 FINAL = {"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"}
 LOG_LINES = 10
-
-
-class Cluster(Protocol):
-    """What the engine needs of programs.kube.Kube."""
-
-    def get(self, kind: str, name: str = "", **query: str) -> Json:
-        """Return an object."""
-
-    def create(self, kind: str, body: Json) -> Json:
-        """Create an object."""
-
-    def patch(self, kind: str, name: str, body: Json) -> None:
-        """Merge a patch into an object."""
-
-    def delete(self, kind: str, name: str) -> None:
-        """Delete an object."""
-
-    def log(self, pod: str, container: str, lines: int) -> str:
-        """Return the end of a container's log."""
 
 
 def now() -> str:
@@ -53,7 +33,7 @@ def now() -> str:
 class Engine:
     """Moves every unfinished run on, again and again."""
 
-    def __init__(self, store: Store, cluster: Cluster, version: str, image: str, pull_seconds: float) -> None:
+    def __init__(self, store: MySql, cluster: Kube, version: str, image: str, pull_seconds: float) -> None:
         """Remember what to work with.
 
         Args:
@@ -86,10 +66,10 @@ class Engine:
             return
         before = json.dumps(run)
         parsed = spec.parse(run["document"], self.version)
-        for name, task in run["tasks"].items():
-            if task["state"] in ("PENDING", "RUNNING") and task.get("pod"):
-                self._look(parsed, run, name, task)
         if run["state"] != "CANCELING":
+            for name, task in run["tasks"].items():
+                if task["state"] in ("PENDING", "RUNNING") and task.get("pod"):
+                    self._look(run, name, task)
             self._start_ready(parsed, run)
         self._conclude(run)
         if json.dumps(run) != before:
@@ -111,7 +91,7 @@ class Engine:
                 label = parsed.executor_label(name)
                 config = spec.kubernetes_config(parsed.kubernetes.get(label, {}), self.version)
                 step = dag.resolve(parsed, run, name)
-                pod = pods.manifest(run, name, step, parsed.executors[label], config, self.image)
+                pod = pods.manifest(run, name, step, parsed.executors[label], config=config, image=self.image)
             except StepError as error:
                 self._end(task, "FAILED", f"driver of task {name}: {error}")
                 return
@@ -122,16 +102,12 @@ class Engine:
 
     def _submit(self, run: Json, pod: Json) -> None:
         """Add a pod to the run's Workflow, making the Workflow with the first one."""
-        listed = run.setdefault("pods", [])
-        if run.get("workflow") is None:
-            run["workflow"] = pods.pod_name(run["pipeline"], run["run_id"], "")
-        known = [each for each in listed if each["metadata"]["name"] != pod["metadata"]["name"]]
-        run["pods"] = [*known, pod]
-        labels = {"pipeline/runid": run["run_id"], "rehearsal": "kfp"}
+        run["workflow"] = pods.pod_name(run["pipeline"], run["run_id"], "")
+        run["pods"] = [*run.get("pods", []), pod]
         workflow = {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
-            "metadata": {"name": run["workflow"], "labels": labels},
+            "metadata": {"name": run["workflow"], "labels": {"pipeline/runid": run["run_id"], "rehearsal": "kfp"}},
             "spec": {"serviceAccountName": run["service_account"], "pods": run["pods"]},
         }
         try:
@@ -141,7 +117,7 @@ class Engine:
                 raise
             self.cluster.patch(WORKFLOWS, run["workflow"], {"spec": workflow["spec"]})
 
-    def _look(self, parsed: spec.Spec, run: Json, name: str, task: Json) -> None:
+    def _look(self, run: Json, name: str, task: Json) -> None:
         """Bring a task's state up to its pod's."""
         try:
             found = pods.judge(self.cluster.get("pods", task["pod"]))
@@ -161,27 +137,14 @@ class Engine:
             self._end(task, "FAILED", f"{found.reason}; given up after {self.pull_seconds:.0f} s")
             return
         if found.state == "SUCCEEDED":
-            try:
-                run["outputs"][name] = self._outputs(parsed, name, task, found.message)
-            except StepError as error:
-                self._end(task, "FAILED", str(error))
-                return
+            artifacts = {key: each["artifacts"][0] for key, each in task.pop("artifacts", {}).items()}
+            run["outputs"][name] = {"parameters": json.loads(found.message or "{}"), "artifacts": artifacts}
             self._end(task, "SUCCEEDED", "")
         elif found.state == "FAILED":
             said = f"\n{self._log(task['pod'])}" if found.wants_log else ""
             self._end(task, "FAILED", (found.reason + said).rstrip())
         elif (task["state"], task["error"]) != (found.state, found.reason):
             task.update(state=found.state, error=found.reason)
-
-    def _outputs(self, parsed: spec.Spec, name: str, task: Json, message: str) -> Json:
-        """Return a task's output parameters by type, and its artifacts."""
-        said = json.loads(message or "{}")
-        kinds = parsed.component(name).get("outputDefinitions", {}).get("parameters", {})
-        values = dict(said.get("values", {}))
-        for key, text in said.get("parameters", {}).items():
-            values[key] = dag.typed(text, kinds[key].get("parameterType", "STRING"))
-        artifacts = {key: each["artifacts"][0] for key, each in task.pop("artifacts", {}).items()}
-        return {"parameters": values, "artifacts": artifacts}
 
     def _log(self, pod: str) -> str:
         """Return the end of the step's log, or why there is none."""

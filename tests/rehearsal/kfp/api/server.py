@@ -6,23 +6,20 @@ Source of paths, fields and errors: backend/api/v2beta1 and backend/src/apiserve
 from __future__ import annotations
 
 import base64
-import email
-import email.policy
 import json
 import re
-import urllib.parse
 import uuid
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.rehearsal.kfp.api import spec
 from tests.rehearsal.kfp.api.dag import DEFAULT_ROOT
 from tests.rehearsal.kfp.api.engine import FINAL, Engine, now, set_state
 from tests.rehearsal.kfp.api.errors import AlreadyExists, ApiError, InvalidInput, NotFound, Unsupported
-from tests.rehearsal.kfp.argo.pods import SERVICE_ACCOUNT
 from tests.rehearsal.kfp.api.spec import Json
-from tests.rehearsal.kfp.api.store import Store
+from tests.rehearsal.kfp.api.store import MySql
+from tests.rehearsal.kfp.argo.pods import SERVICE_ACCOUNT
+from tests.rehearsal.kfp.programs import web
 
 COMMIT = "0" * 40
 IDS = {"experiment": "experiment_id", "pipeline": "pipeline_id", "version": "pipeline_version_id", "run": "run_id"}
@@ -38,7 +35,7 @@ OPERATIONS |= {1: OPERATIONS["EQUALS"], 2: OPERATIONS["NOT_EQUALS"], 8: OPERATIO
 class Api:
     """Answers requests; ``call`` knows nothing of sockets."""
 
-    def __init__(self, store: Store, engine: Engine, version: str) -> None:
+    def __init__(self, store: MySql, engine: Engine, version: str) -> None:
         """Make the default experiment where it is missing, as the API server does at its start."""
         self.store, self.engine, self.version = store, engine, version
         if not any(each["display_name"] == "Default" for each in store.all("experiment")):
@@ -46,28 +43,29 @@ class Api:
                 {"display_name": "Default", "description": "All runs created without specifying an experiment"}
             )
 
-    def call(self, method: str, path: str, query: dict[str, str], body: bytes, content: str = "") -> Json:
+    def call(self, request: web.Request) -> Json:
         """Answer one request with a JSON object.
 
         Raises:
             ApiError: the answer is an error.
         """
+        method, path, query = request.method, request.path, request.query
         if path in ("/apis/v1beta1/healthz", "/apis/v2beta1/healthz"):
             return {"commit_sha": COMMIT, "tag_name": f"{self.version}+rehearsal", "multi_user": False}
         match = re.fullmatch(r"/apis/v2beta1/([a-z]+)(?:/([^/:]+))?(?:/([a-z]+))?(?:/([^/:]+))?(?::([a-zA-Z]+))?", path)
         if not match:
-            raise _unknown(path)
+            raise NotFound(f"Not Found: {path}")
         noun, key, below, below_key, verb = match.groups()
         if noun in ("recurringruns", "scheduledworkflows"):
             raise Unsupported("recurring runs")
         if noun == "pipelines" and key in ("upload", "upload_version") and method == "POST":
-            return self._upload(key, query, _uploaded(body, content))
+            return self._upload(key, request)
         if noun not in ("experiments", "pipelines", "runs") or (below, noun) not in (
             (None, noun),
             ("versions", "pipelines"),
         ):
-            raise _unknown(path)
-        given = _object(body) if body else {}
+            raise NotFound(f"Not Found: {path}")
+        given = _object(request.body) if request.body else {}
         kind = "version" if below else noun[:-1]
         if (key is None and not below) or (below and below_key is None):
             if method == "GET":
@@ -172,24 +170,13 @@ class Api:
         self._find("experiment", experiment)
         config = given.get("runtime_config") or {}
         defaults = {name: each["defaultValue"] for name, each in parsed.parameters.items() if "defaultValue" in each}
-        run: Json = {
-            "run_id": str(uuid.uuid4()),
-            "experiment_id": experiment,
-            "display_name": given["display_name"],
-            "description": given.get("description", ""),
-            "storage_state": "AVAILABLE",
-            "service_account": given.get("service_account") or SERVICE_ACCOUNT,
-            "created_at": now(),
-            "runtime_config": config,
-            "reference": reference,
-            "document": document,
-            "pipeline": parsed.name,
-            "root": config.get("pipeline_root") or DEFAULT_ROOT,
-            "parameters": defaults | (config.get("parameters") or {}),
-            "tasks": {name: {"state": "PENDING", "error": "", "create_time": now()} for name in parsed.tasks},
-            "outputs": {},
-            "state_history": [],
-        }
+        run: Json = {"run_id": str(uuid.uuid4()), "experiment_id": experiment, "display_name": given["display_name"]}
+        run |= {"description": given.get("description", ""), "storage_state": "AVAILABLE", "created_at": now()}
+        run |= {"service_account": given.get("service_account") or SERVICE_ACCOUNT, "runtime_config": config}
+        run |= {"reference": reference, "document": document, "pipeline": parsed.name, "state_history": []}
+        run |= {"root": config.get("pipeline_root") or DEFAULT_ROOT, "outputs": {}}
+        run["parameters"] = defaults | (config.get("parameters") or {})
+        run["tasks"] = {name: {"state": "PENDING", "error": "", "create_time": now()} for name in parsed.tasks}
         set_state(run, "PENDING")
         self.store.put("run", run["run_id"], run)
         return show("run", run)
@@ -204,9 +191,14 @@ class Api:
             raise NotFound(f"Pipeline {reference['pipeline_id']} has no version.")
         return versions[-1]
 
-    def _upload(self, how: str, query: dict[str, str], text: str) -> Json:
+    def _upload(self, how: str, request: web.Request) -> Json:
         """Keep an uploaded pipeline, or another version of one."""
-        parsed = spec.from_text(text, self.version)
+        query, file = request.query, request.file("uploadfile")
+        if file is None:
+            raise InvalidInput("Failed to read the file from the form: http: no such file")
+        if file[0].endswith((".zip", ".tar.gz", ".tgz")):
+            raise Unsupported(f"the upload of {file[0]}", "upload the .yaml file itself")
+        parsed = spec.from_text(file[1], self.version)
         name = query.get("name") or parsed.name
         common = {"description": query.get("description", ""), "created_at": now()}
         kind = "pipeline" if how == "upload" else "version"
@@ -215,7 +207,9 @@ class Api:
             pipeline = self._find("pipeline", query.get("pipelineid", ""))
             taken = [each for each in taken if each["pipeline_id"] == pipeline["pipeline_id"]]
         if any(each["display_name"] == name for each in taken):
-            text = f"Failed to create a {kind}: Already exist error: The name {name} already exist. Please specify a new name"
+            text = (
+                f"Failed to create a {kind}: Already exist error: The name {name} already exist. Please give a new one"
+            )
             # 2.0.0 answers 500 here; 409 came with 2.1.0.
             raise (ApiError if self.version == "2.0.0" else AlreadyExists)(text)
         if kind == "pipeline":
@@ -295,53 +289,10 @@ def _object(body: bytes) -> Json:
     return loaded
 
 
-def _unknown(path: str) -> NotFound:
-    return NotFound(f"Not Found: {path}")
-
-
-def _uploaded(body: bytes, content: str) -> str:
-    """Return the text of the multipart field ``uploadfile``."""
-    message = email.message_from_bytes(f"Content-Type: {content}\r\n\r\n".encode() + body, policy=email.policy.HTTP)
-    for part in message.iter_parts() if message.is_multipart() else ():
-        if part.get_param("name", header="content-disposition") == "uploadfile":
-            if not (part.get_filename() or "x.yaml").endswith((".yaml", ".yml", ".json")):
-                raise Unsupported(f"the upload of {part.get_filename()}", "upload the .yaml file itself")
-            payload = part.get_payload(decode=True)
-            return payload.decode("utf-8") if isinstance(payload, bytes) else ""
-    raise InvalidInput("Failed to read the file from the form: http: no such file")
-
-
-def serve(api: Api, port: int) -> None:
-    """Answer on a port, for ever."""
-
-    class Handler(BaseHTTPRequestHandler):
-        """One connection."""
-
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            url = urllib.parse.urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            query = dict(urllib.parse.parse_qsl(url.query))
-            status, answer = 200, {}
-            try:
-                answer = api.call(self.command, url.path, query, body, self.headers.get("Content-Type", ""))
-            except Exception as error:  # every failure has to become an answer
-                known = error if isinstance(error, ApiError) else ApiError(f"InternalServerError: {error}")
-                answer = known.upload_body() if "/upload" in url.path else known.body()
-                status = known.status
-            data = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_DELETE = _answer  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say what was changed; probes and polls would fill the log."""
-            if self.command != "GET":
-                super().log_message(format, *args)
-
-    ThreadingHTTPServer(("", port), Handler).serve_forever()
+def answer(api: Api, request: web.Request) -> web.Answer:
+    """Answer one request over HTTP, errors in the shape of their endpoint."""
+    try:
+        return web.as_json(200, api.call(request))
+    except Exception as error:  # every failure has to become an answer
+        known = error if isinstance(error, ApiError) else ApiError(f"InternalServerError: {error}")
+        return web.as_json(known.status, known.upload_body() if "/upload" in request.path else known.body())

@@ -20,13 +20,9 @@ from tests.rehearsal.kfp.api.errors import InvalidInput, StepError, Unsupported
 
 Json = dict[str, Any]
 
-KUBERNETES_FIELDS = {
-    "2.0.0": {"pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector"},
-    "2.5.0": {
-        "pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector",
-        "podMetadata", "imagePullPolicy", "imagePullSecret", "tolerations", "activeDeadlineSeconds",
-    },
-}  # fmt: skip
+_FIELDS = {"pvcMount", "secretAsEnv", "secretAsVolume", "nodeSelector"}
+_MORE = {"podMetadata", "imagePullPolicy", "imagePullSecret", "tolerations", "activeDeadlineSeconds"}
+KUBERNETES_FIELDS = {"2.0.0": _FIELDS, "2.5.0": _FIELDS | _MORE}
 """What pods.py acts on; the back end knows more."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Protocol
 
 from tests.rehearsal.kfp.api.spec import Json
 
@@ -17,24 +16,8 @@ TABLES = {
 }
 
 
-class Store(Protocol):
-    """Objects of a few kinds, each with an id and a JSON document."""
-
-    def put(self, kind: str, key: str, document: Json) -> None:
-        """Insert or replace an object."""
-
-    def get(self, kind: str, key: str) -> Json | None:
-        """Return an object, or None."""
-
-    def all(self, kind: str) -> list[Json]:
-        """Return the objects of a kind in the order of their making."""
-
-    def remove(self, kind: str, key: str) -> None:
-        """Remove an object; one that is not there is fine."""
-
-
 class MySql:
-    """The store in MySQL; a lost connection is made anew with the next request."""
+    """Objects of a few kinds, each an id and a JSON document; a lost connection is made anew with the next request."""
 
     def __init__(self, host: str, port: int, user: str, password: str, database: str) -> None:
         """Connect, and make the database and its tables where they are missing.
@@ -42,7 +25,7 @@ class MySql:
         Raises:
             pymysql.err.OperationalError: no answer, or the credentials are refused.
         """
-        import pymysql  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pymysql  # type: ignore[import-not-found,import-untyped,unused-ignore]  # in the image only
 
         self._lock = threading.Lock()
         self._connection = pymysql.connect(
@@ -52,9 +35,8 @@ class MySql:
         self._connection.select_db(database)
         self._connection.db = database.encode()
         for table in TABLES.values():
-            self._run(
-                f"CREATE TABLE IF NOT EXISTS {table} (UUID varchar(64) PRIMARY KEY, CreatedAtInMs bigint, Document longtext)"
-            )
+            columns = "UUID varchar(64) PRIMARY KEY, CreatedAtInMs bigint, Document longtext"
+            self._run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
 
     def _run(self, statement: str, *values: object) -> list[tuple[str, ...]]:
         with self._lock:
@@ -64,21 +46,21 @@ class MySql:
                 return list(cursor.fetchall())
 
     def put(self, kind: str, key: str, document: Json) -> None:
-        """See Store."""
+        """Insert or replace an object."""
         statement = "ON DUPLICATE KEY UPDATE Document = VALUES(Document)"
         text = json.dumps(document)
         self._run(f"INSERT INTO {TABLES[kind]} VALUES (%s, %s, %s) {statement}", key, int(time.time() * 1000), text)  # noqa: S608
 
     def get(self, kind: str, key: str) -> Json | None:
-        """See Store."""
+        """Return an object, or None."""
         rows = self._run(f"SELECT Document FROM {TABLES[kind]} WHERE UUID = %s", key)  # noqa: S608
         loaded: Json | None = json.loads(rows[0][0]) if rows else None
         return loaded
 
     def all(self, kind: str) -> list[Json]:
-        """See Store."""
+        """Return the objects of a kind in the order of their making."""
         return [json.loads(row[0]) for row in self._run(f"SELECT Document FROM {TABLES[kind]} ORDER BY CreatedAtInMs")]  # noqa: S608
 
     def remove(self, kind: str, key: str) -> None:
-        """See Store."""
+        """Remove an object; one that is not there is fine."""
         self._run(f"DELETE FROM {TABLES[kind]} WHERE UUID = %s", key)  # noqa: S608

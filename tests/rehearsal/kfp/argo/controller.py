@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.rehearsal.kfp.programs.kube import Kube, KubeError
 from tests.rehearsal.kfp.programs.log import log
-from tests.rehearsal.kfp.programs.probes import http
+from tests.rehearsal.kfp.programs.web import alive
 
 WORKFLOWS = "argoproj.io/v1alpha1/workflows"
 MADE = "rehearsal/made"
@@ -29,7 +29,12 @@ def advance(kube: Kube, workflow: dict[str, Any]) -> None:
         name = pod["metadata"]["name"]
         if name in made:
             continue
-        owner = {"apiVersion": workflow["apiVersion"], "kind": "Workflow", "name": metadata["name"], "uid": metadata["uid"]}
+        owner = {
+            "apiVersion": workflow["apiVersion"],
+            "kind": "Workflow",
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+        }
         pod["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
         pod["metadata"].setdefault("labels", {})["workflows.argoproj.io/workflow"] = metadata["name"]
         try:
@@ -49,7 +54,7 @@ def advance(kube: Kube, workflow: dict[str, Any]) -> None:
 def main() -> int:
     """Work until killed."""
     for port in (6060, 9090):
-        threading.Thread(target=http, args=(port,), daemon=True).start()
+        threading.Thread(target=alive, args=(port,), daemon=True).start()
     log(f"a rehearsal of Argo's workflow controller ({' '.join(sys.argv[1:])}) as {os.environ.get('HOSTNAME', '')}")
     kube = Kube()
     while True:

@@ -22,7 +22,7 @@ def pod_name(pipeline: str, run_id: str, task: str) -> str:
     return words.strip("-")
 
 
-def manifest(run: Json, task: str, step: Step, container: Json, config: Json, image: str) -> Json:
+def manifest(run: Json, task: str, step: Step, container: Json, *, config: Json, image: str) -> Json:
     """Return the pod of a step.
 
     Args:
@@ -166,7 +166,7 @@ class Found:
     wants_log: bool = False
 
 
-def judge(pod: Json) -> Found:
+def judge(pod: Json) -> Found:  # noqa: PLR0911  # one line a finding
     """Read a pod's status."""
     status = pod.get("status", {})
     phase = status.get("phase", "Pending")

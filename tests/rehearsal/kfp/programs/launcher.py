@@ -43,8 +43,8 @@ def fetch(step: dict[str, Any], s3: S3) -> None:
     """Download the input artifacts (files, or folders of files) and make the folders of the outputs."""
     for item in step["inputs"]:
         _download(s3, item["bucket"], item["key"], Path(item["path"]))
-    for path in [item["path"] for item in step["outputs"]] + list(step["parameters"].values()):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    for each in [*step["outputs"], *step["parameters"].values()]:
+        Path(each["path"]).parent.mkdir(parents=True, exist_ok=True)
     for root in WORKSPACE:
         for folder, _, files in os.walk(root):
             # A step may run as any user; the real launcher runs as the step's own.
@@ -81,8 +81,25 @@ def main_exit_code(kube: Kube, pod: str) -> int:
         time.sleep(1)
 
 
+def typed(text: str, kind: str) -> Any:
+    """Return an output parameter's file content as a value of its declared type.
+
+    Raises:
+        ValueError: it is not of that type.
+    """
+    try:
+        if kind in ("NUMBER_INTEGER", "NUMBER_DOUBLE"):
+            number = float(text)
+            return int(number) if number.is_integer() else number
+        if kind in ("BOOLEAN", "LIST", "STRUCT"):
+            return json.loads(text.strip().lower() if kind == "BOOLEAN" else text)
+    except ValueError as error:
+        raise ValueError(f"{text[:80]!r} is not of type {kind}") from error
+    return text
+
+
 def store(step: dict[str, Any], s3: S3) -> str:
-    """Upload the output artifacts and return the output parameters as JSON: text from files, values from the SDK."""
+    """Upload the output artifacts and return the output parameters as JSON."""
     for item in step["outputs"]:
         path = Path(item["path"])
         if path.is_dir():
@@ -92,18 +109,16 @@ def store(step: dict[str, Any], s3: S3) -> str:
             s3.put(item["bucket"], item["key"], path)
         else:
             log(f"the step wrote no {path}; as in KFP 2.0.0, nothing is stored for it")
-    parameters: dict[str, str] = {}
     said_path = Path(step["metadata"])
+    # The SDK's executor_main puts return values here instead of into files.
     values = json.loads(said_path.read_text()).get("parameterValues", {}) if said_path.exists() else {}
-    for name, path_text in step["parameters"].items():
-        if name in values:
-            # The SDK's executor_main puts return values here instead of into files.
-            continue
-        try:
-            parameters[name] = Path(path_text).read_text()
-        except FileNotFoundError:
-            raise S3Error(0, f"failed to read output parameter {name}: the step did not write {path_text}") from None
-    said = json.dumps({"parameters": parameters, "values": values})
+    for name, parameter in step["parameters"].items():
+        if name not in values:
+            try:
+                values[name] = typed(Path(parameter["path"]).read_text(), parameter["type"])
+            except (OSError, ValueError) as error:
+                raise S3Error(0, f"failed to read output parameter {name}: {error}") from None
+    said = json.dumps(values)
     if len(said.encode()) > MESSAGE_LIMIT:
         raise S3Error(0, f"the output parameters are over {MESSAGE_LIMIT} bytes, which this rehearsal cannot carry")
     return said

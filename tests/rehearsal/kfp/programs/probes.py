@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import re
 import signal
 import socketserver
@@ -19,34 +18,11 @@ import tempfile
 import threading
 from pathlib import Path
 
+from tests.rehearsal.kfp.programs import web
 from tests.rehearsal.kfp.programs.kube import Kube, KubeError
 from tests.rehearsal.kfp.programs.log import log
 
 CERTIFICATES = Path("/etc/webhook/certs")
-
-
-class _Quiet(http.server.BaseHTTPRequestHandler):
-    """Answers 200 to everything."""
-
-    def do_GET(self) -> None:
-        body = b"ok: this is a rehearsal\n"
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: probes come every 5 s."""
-
-
-def http_server(port: int) -> http.server.ThreadingHTTPServer:
-    """Return a server that answers 200 to everything."""
-    return http.server.ThreadingHTTPServer(("", port), _Quiet)
-
-
-def http(port: int) -> None:
-    """Answer 200 on a port, for ever."""
-    http_server(port).serve_forever()
 
 
 def tcp(port: int) -> None:
@@ -90,7 +66,7 @@ def log_in(arguments: list[str]) -> None:
 
 def webhook(port: int) -> None:
     """Answer HTTPS with the certificate of the Secret webhook-server-tls."""
-    server = http_server(port)
+    server = web.server(port, lambda _: (200, "text/plain", b"ok"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(CERTIFICATES / "cert.pem", CERTIFICATES / "key.pem")
     server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -108,11 +84,13 @@ def deploy_certificate() -> None:
         cert, key = Path(folder) / "cert.pem", Path(folder) / "key.pem"
         subject = f"/CN=cache-server.{kube.namespace}.svc"
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365", "-subj", subject]
-            + ["-keyout", str(key), "-out", str(cert)],
+            [
+                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365", "-subj", subject,
+                "-keyout", str(key), "-out", str(cert),
+            ],
             check=True,
             capture_output=True,
-        )
+        )  # fmt: skip
         data = {path.name: base64.b64encode(path.read_bytes()).decode() for path in (cert, key)}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "webhook-server-tls"}, "data": data}
     kube.create("secrets", secret)
@@ -131,10 +109,10 @@ def main() -> int:
         log_in(arguments)
         webhook(8443)
     elif name == "metadata-envoy":
-        threading.Thread(target=http, args=(9901,), daemon=True).start()
-        http(9090)
+        threading.Thread(target=web.alive, args=(9901,), daemon=True).start()
+        web.alive(9090)
     elif name == "visualization-server":
-        http(8888)
+        web.alive(8888)
     elif name == "cache-deployer":
         deploy_certificate()
     threading.Event().wait()

@@ -9,8 +9,8 @@ import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.rehearsal.kfp.programs import web
 from tests.rehearsal.kfp.programs.log import log
 from tests.rehearsal.kfp.programs.s3 import S3, S3Error
 
@@ -20,8 +20,8 @@ API = f"http://{ENV('ML_PIPELINE_SERVICE_HOST', 'localhost')}:{ENV('ML_PIPELINE_
 VERSION = ENV("KFP_VERSION", "2.0.0")
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Kubeflow Pipelines (rehearsal)</title>
-<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #999;padding:.3em .6em;
-text-align:left}</style></head><body><h1>Kubeflow Pipelines, a rehearsal</h1><p>This page stands in for the real user
+<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}
+td,th{border:1px solid #999;padding:.3em .6em;text-align:left}</style></head><body><h1>Kubeflow Pipelines, a rehearsal</h1><p>This page stands in for the real user
 interface. API: <code>%s</code></p><table><tr><th>Run</th><th>State</th><th>Created</th><th>Steps</th></tr>%s</table>
 </body></html>"""
 
@@ -41,7 +41,8 @@ def ask_api(path: str, method: str = "GET", body: bytes | None = None, content: 
 
 def health() -> bytes:
     """Return what the UI says of itself and of the API; it answers also when the API does not."""
-    said = {"frontendTagName": f"{VERSION}+rehearsal", "frontendCommitHash": "0" * 40, "buildDate": "", "apiServerReady": False}
+    said: dict[str, object] = {"frontendTagName": f"{VERSION}+rehearsal", "frontendCommitHash": "0" * 40}
+    said |= {"buildDate": "", "apiServerReady": False}
     status, _, body = ask_api("/apis/v1beta1/healthz")
     if status == 200:
         found = json.loads(body)
@@ -79,43 +80,22 @@ def artifact(query: dict[str, str]) -> tuple[int, bytes]:
     return 200, out.getvalue()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    protocol_version = "HTTP/1.1"
-
-    def _answer(self) -> None:
-        url = urllib.parse.urlsplit(self.path)
-        path = url.path.removeprefix("/pipeline") or "/"
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)) or None
-        if path in ("/apis/v1beta1/healthz", "/apis/v2beta1/healthz"):
-            self._send(200, "application/json", health())
-        elif path.startswith("/apis/"):
-            whole = f"{path}?{url.query}" if url.query else path
-            self._send(*ask_api(whole, self.command, body, self.headers.get("Content-Type", "")))
-        elif path == "/artifacts/get":
-            status, data = artifact(dict(urllib.parse.parse_qsl(url.query)))
-            self._send(status, "application/octet-stream", data)
-        elif path in ("/", "/index.html"):
-            self._send(200, "text/html; charset=utf-8", page())
-        else:
-            self._send(404, "text/plain", b"not in this rehearsal\n")
-
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815
-
-    def _send(self, status: int, content: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say what was changed; probes and polls would fill the log."""
-        if self.command != "GET":
-            super().log_message(format, *args)
+def answer(request: web.Request) -> web.Answer:
+    """Answer one request, with or without the prefix /pipeline."""
+    path = request.path.removeprefix("/pipeline") or "/"
+    if path in ("/apis/v1beta1/healthz", "/apis/v2beta1/healthz"):
+        return 200, "application/json", health()
+    if path.startswith("/apis/"):
+        target = request.target.removeprefix("/pipeline")
+        return ask_api(target, request.method, request.body or None, request.content)
+    if path == "/artifacts/get":
+        status, data = artifact(request.query)
+        return status, "application/octet-stream", data
+    if path in ("/", "/index.html"):
+        return 200, "text/html; charset=utf-8", page()
+    return 404, "text/plain", b"not in this rehearsal\n"
 
 
 if __name__ == "__main__":
     log(f"a rehearsal of KFP's user interface on 3000, for the API at {API}")
-    ThreadingHTTPServer(("", 3000), Handler).serve_forever()
+    web.server(3000, answer).serve_forever()

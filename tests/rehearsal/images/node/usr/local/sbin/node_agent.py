@@ -32,6 +32,7 @@ VOLUMES = Path("/tmp/hostpath-provisioner")  # noqa: S108  # Minikube's own path
 PROVISIONER = "k8s.io/minikube-hostpath"
 DOMAIN = "svc.cluster.local"
 DNS_ADDRESS = "10.96.0.10"
+POD_NETWORK = "10.244.0.0/24"
 
 Object = dict[str, Any]
 
@@ -254,9 +255,10 @@ def prepare(api: Api, node_ip: str, name: str) -> None:
         "minikube.k8s.io/name": name, "minikube.k8s.io/primary": "true", "node-role.kubernetes.io/control-plane": "",
         "node-role.kubernetes.io/master": "",
     }  # fmt: skip
+    pods = {"podCIDR": POD_NETWORK, "podCIDRs": [POD_NETWORK]}
     while True:
         try:
-            api.call("PATCH", f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}})
+            api.call("PATCH", f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}, "spec": pods})
             return
         except Gone as gone:
             if gone.args[0] != 404:
