@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import fingerprint, http_status, may_bind, text, unit_state
+from neurobatch.remote.common import fingerprint, http_status, may_bind, output, text, unit_state
 
 WANTS = Path("/etc/systemd/system/multi-user.target.wants")
 
@@ -34,13 +33,12 @@ def answers(forward: dict[str, Any]) -> bool:
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
     wanted = [f"neurobatch-forward@{forward['name']}.service" for forward in params["forwards"]]
-    program = params["hosts_program"]
     state = {
         "files": {path: fingerprint(path) for path in params["files"]},
         "kubeconfig": os.path.exists(params["kubeconfig"]),
         "units": {unit: works(unit) for unit in [*wanted, "neurobatch-hosts.service"]},
         "strangers": sorted({path.name for path in WANTS.glob("neurobatch-forward@*.service")} - set(wanted)),
-        "hosts": os.path.exists(program) and subprocess.run([program, "check"], check=False).returncode == 0,
+        "hosts": output(params["hosts_program"], "check") is not None,
         "silent": [forward["name"] for forward in params["forwards"] if not answers(forward)],
         "verified": text("/var/lib/neurobatch/port_forward/verified"),
     }
