@@ -17,6 +17,8 @@ from neurobatch.remote.common import Cluster
 def main(params: dict[str, Any]) -> None:
     """Remove what is there; a claim that a pod still uses is named instead of being waited for."""
     cluster = Cluster(params["cluster"])
+    if cluster.run("get", "--raw", "/readyz").stdout != "ok":
+        sys.exit("The cluster does not answer, so nothing can be removed from it. Start minikube.service first.")
     removed = []
     for claim in params["claims"]:
         where = ["-n", params["claims_namespace"]]

@@ -199,7 +199,7 @@ def main(params: dict[str, Any]) -> None:
             cause, remedy = diagnosis(said)
             answers = "\n  ".join(server_answers(params["servers"], params["repository"]))
             sys.exit(
-                f"A pod cannot read {params['repository']}: {said[-500:]}\nLikely cause: {cause} {remedy}\n"
+                f"A pod cannot read {params['repository']}: {said[:700]}\nLikely cause: {cause} {remedy}\n"
                 f"The servers, asked from this server:\n  {answers}\n"
                 f"The driver's last words:\n{driver_lines(cluster, params) or '(none about errors)'}"
             )
