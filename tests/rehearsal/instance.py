@@ -28,7 +28,10 @@ import yaml
 
 from tests.rehearsal import engine, gitrepo, mirror, roots, server, wheels
 from tests.rehearsal.common import Refusal, locked, run, say
+from tests.rehearsal.cluster import node
 from tests.rehearsal.cvmfs import build as cvmfs
+from tests.rehearsal.kfp import archive as kfp_archive
+from tests.rehearsal.kfp import images as kfp_images
 from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cache_root, choose_subnet
 
 PARTS = ("server", "mirror", "stranger")
@@ -146,6 +149,9 @@ class Instance:
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)
+        node.ensure(self.names, self.cache, registry)
+        kfp_images.ensure(self.names, self.cache, registry)
+        kfp_archive.ensure(files)
         cvmfs.ensure(self.names, self.cache, registry, files)
         stores = mirror.Stores(registry, files, simple, self.names.state_dir / "git", log)
 

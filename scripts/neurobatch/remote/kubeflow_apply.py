@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
 import time
@@ -25,6 +26,10 @@ WAITING = {
     "CrashLoopBackOff": "its program ends again and again; its last lines are below",
     "CreateContainerConfigError": "a Secret or ConfigMap that it needs is missing",
 }
+#: What an API server says while it still learns new kinds, or is briefly away.
+PASSING = re.compile(
+    r"no matches for kind|refused|EOF|timeout|timed out|etcdserver|try again|unavailable", re.IGNORECASE
+)
 
 
 class Kubectl:
@@ -42,6 +47,8 @@ class Kubectl:
             if run.returncode == 0:
                 print(f"== applied {what} ({len(run.stdout.splitlines())} objects)", flush=True)
                 return
+            if not PASSING.search(run.stderr):
+                break
             time.sleep(2 * 2**attempt)
         sys.exit(f"REFUSED: {what} cannot be applied: {run.stderr.strip()[-600:]}")
 
@@ -70,6 +77,38 @@ def secrets(directory: Path) -> str:
         secret("mysql-secret", {"username": root, "password": value("mysql_password")}),
     ]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def rendered(kubectl: Kubectl, overlay: str) -> str:
+    """Return the overlay's objects as one JSON List, every port with its protocol.
+
+    Kubernetes before 1.23 cannot apply a port server-side whose protocol is left to its default (kubernetes#92332).
+    """
+    text = output(*kubectl.argv, "kustomize", overlay, seconds=60)
+    argv = [*kubectl.argv, "create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-"]
+    run = subprocess.run(argv, input=text or "", capture_output=True, text=True, check=False)
+    if not text or run.returncode:
+        sys.exit(
+            f"REFUSED: the overlay cannot be rendered ({run.stderr.strip()[-300:]}); try kubectl kustomize {overlay}."
+        )
+    decoder, at, items = json.JSONDecoder(), 0, []
+    while at < len(run.stdout):
+        item, at = decoder.raw_decode(run.stdout, at)
+        items += item["items"] if item["kind"] == "List" else [item]
+        at += len(run.stdout[at:]) - len(run.stdout[at:].lstrip())
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [with_protocols(item) for item in items]})
+
+
+def with_protocols(value: Any) -> Any:
+    """Return an object with `protocol: TCP` wherever a list of ports leaves it out."""
+    if isinstance(value, list):
+        return [with_protocols(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    filled = {key: with_protocols(each) for key, each in value.items()}
+    if isinstance(filled.get("ports"), list):
+        filled["ports"] = [{"protocol": "TCP", **port} if isinstance(port, dict) else port for port in filled["ports"]]
+    return filled
 
 
 def trouble(kubectl: Kubectl) -> str:
@@ -131,9 +170,6 @@ def main(params: dict[str, Any]) -> None:
     if output(*kubectl.argv, "wait", "--for=condition=established", "--timeout=60s", *names, seconds=90) is None:
         sys.exit("REFUSED: the custom resources are not established after 60 s; look at `kubectl get crds`.")
     kubectl.apply("the credentials", "-f", "-", stdin=secrets(Path(params["secrets_dir"])))
-    rendered = output(*kubectl.argv, "kustomize", params["overlay"], seconds=60)
-    if rendered is None:
-        sys.exit(f"REFUSED: the overlay cannot be rendered; run {params['kubectl']} kustomize {params['overlay']}.")
-    kubectl.apply(f"Kubeflow Pipelines {params['version']}", "-f", "-", stdin=rendered)
+    kubectl.apply(f"Kubeflow Pipelines {params['version']}", "-f", "-", stdin=rendered(kubectl, params["overlay"]))
     wait(kubectl, params["seconds"], params["version"])
     Path(params["record"]).write_text(params["configuration"], encoding="utf-8")
