@@ -81,10 +81,11 @@ def test_an_image_without_a_digest_is_refused(instance: Instance, root: Root) ->
 
 def start(instance: Instance, log: Path, extra: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Start a run whose output goes to a file."""
+    argv = playbook.command(instance, *ONLY, "--diff", "-e", json.dumps(extra))
     with log.open("wb") as stream:
         return subprocess.Popen(
-            playbook.command(instance, *ONLY, "--diff", "-e", json.dumps(extra)), cwd=CHECKOUT, env=playbook.environment(),
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            argv, cwd=CHECKOUT, env=playbook.environment(), stdin=subprocess.DEVNULL,
+            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
 
