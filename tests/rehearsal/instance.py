@@ -27,7 +27,10 @@ from typing import Any
 import yaml
 
 from tests.rehearsal import engine, gitrepo, mirror, roots, server, wheels
+from tests.rehearsal.cluster import node, programs
 from tests.rehearsal.common import Refusal, locked, run, say
+from tests.rehearsal.kfp import archive as kfp_archive
+from tests.rehearsal.kfp import images as kfp_images
 from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cache_root, choose_subnet
 
 PARTS = ("server", "mirror", "stranger")
@@ -140,7 +143,11 @@ class Instance:
                 f"tests/rehearsal/neurodesktop makes commit {commit}, and tests/rehearsal/stacks/{STACK}.yml "
                 f"names {expected}: run `python -m tests.rehearsal pin`."
             )
+        kfp_images.ensure(self.names, self.cache, registry)
+        node.ensure(self.names, self.cache, registry)
         files = self.cache / "store" / "files"
+        programs.ensure(self.names, self.cache, files)
+        kfp_archive.ensure(files)
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)
