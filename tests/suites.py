@@ -34,6 +34,8 @@ LINTERS: dict[str, tuple[str, ...]] = {
 #: Steps of molecule that assert something by themselves; create or destroy only make or remove.
 ASSERTING_STEPS = ("syntax", "check", "converge", "idempotence")
 _STEP = re.compile(r"\[default > (\w+)\] Execut(?:ing$|ed: (\w+))")
+#: Molecule colours a failure even where it is asked for no colours.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _MATRIX = re.compile(r"scenario test matrix: (.*)")
 _SILENCE = 30.0
 
@@ -193,9 +195,10 @@ class Steps(Watcher):
 
     def read(self, line: str) -> None:
         """Take note of a line."""
-        if announced := _MATRIX.search(line.rstrip()):
+        line = _COLOUR.sub("", line.rstrip())
+        if announced := _MATRIX.search(line):
             self._matrix = announced[1].split(", ")
-        found = _STEP.search(line.rstrip())
+        found = _STEP.search(line)
         if not found:
             return
         name, outcome = found.groups()

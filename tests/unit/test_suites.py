@@ -79,7 +79,7 @@ def test_molecules_asserting_steps_are_counted() -> None:
     ):
         steps.read(line)
     assert steps.current == "idempotence"
-    steps.read("ERROR    [default > idempotence] Executed: Failed")
+    steps.read("ERROR    [default > idempotence] \x1b[31mExecuted: Failed\x1b[0m")
     assert (steps.counts.passed, steps.counts.failures) == (1, ["molecule: idempotence"])
     assert steps.verified == 1
     steps.read("INFO     [default > destroy] Executing")
