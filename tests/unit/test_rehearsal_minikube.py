@@ -316,8 +316,9 @@ def test_others_entries_survive(own_home: Path) -> None:
     for name in ("ca.crt", "profiles/minikube/client.crt", "profiles/minikube/client.key"):
         (own_home / ".minikube" / name).parent.mkdir(parents=True, exist_ok=True)
         (own_home / ".minikube" / name).write_text("PEM")
-    assert start.point_kubectl(profile(EmbedCerts=True))
-    assert not start.point_kubectl(profile(EmbedCerts=True))
+    assert not commands._configured(profile())
+    start.point_kubectl(profile(EmbedCerts=True))
+    assert commands._configured(profile())
     again = kubeconfig.read(file)
     assert again["current-context"] == "minikube"
     assert {kind: kubeconfig.entry(again, kind, "lab") for kind in lab} == lab

@@ -87,12 +87,7 @@ def look(name: str) -> dict[str, Any]:
         found["APIServer"] = "Running" if cluster.ready() else "Error" if up else "Stopped"
     except OSError:  # no certificates yet
         found["APIServer"] = "Stopped"
-    try:
-        entry = kubeconfig.entry(kubeconfig.read(kubeconfig.path()), "clusters", name)
-    except (kubeconfig.Unreadable, OSError, ValueError):
-        entry = None
-    server = (entry or {}).get("cluster", {}).get("server")
-    found["Kubeconfig"] = "Configured" if server == f"https://{ip}:8443" else "Misconfigured"
+    found["Kubeconfig"] = "Configured" if _configured(profile) else "Misconfigured"
     return found
 
 
@@ -269,12 +264,22 @@ def _context() -> str:
 
 
 def update_context(call: Call, name: str, say: Say) -> None:
-    """Write the kubeconfig anew."""
+    """Write the kubeconfig anew if it points somewhere else."""
     profile = _running(name, say)
-    if start.point_kubectl(profile):
-        say.info("🎉", f'"{name}" context has been updated to point to {profile["Nodes"][0]["IP"]}:8443')
-    else:
+    if _configured(profile):
         say.info("💗", f'No changes required for the "{name}" context')
+        return
+    start.point_kubectl(profile)
+    say.info("🎉", f'"{name}" context has been updated to point to {profile["Nodes"][0]["IP"]}:8443')
+
+
+def _configured(profile: dict[str, Any]) -> bool:
+    """Tell whether the kubeconfig points to a profile's API."""
+    try:
+        entry = kubeconfig.entry(kubeconfig.read(kubeconfig.path()), "clusters", profile["Name"])
+    except (kubeconfig.Unreadable, OSError, ValueError):
+        return False
+    return (entry or {}).get("cluster", {}).get("server") == f"https://{profile['Nodes'][0]['IP']}:8443"
 
 
 def logs(call: Call, name: str, say: Say) -> None:

@@ -223,8 +223,8 @@ def _prepare(profile: dict[str, Any]) -> Cluster:
     return Cluster(name, ip)
 
 
-def point_kubectl(profile: dict[str, Any]) -> bool:
-    """Write the profile's entries into the kubeconfig; tell whether they were other ones before.
+def point_kubectl(profile: dict[str, Any]) -> None:
+    """Write the profile's entries into the kubeconfig.
 
     Raises:
         Failure: the file is not one that we may rewrite.
@@ -244,7 +244,6 @@ def point_kubectl(profile: dict[str, Any]) -> bool:
     else:
         cluster["certificate-authority"] = str(authority)
         user |= {"client-certificate": str(certificate), "client-key": str(key)}
-    before = kubeconfig.entry(config, "clusters", name)
     kubeconfig.put(config, "clusters", {"cluster": cluster, "name": name})
     kubeconfig.put(
         config, "contexts", {"context": {"cluster": name, "namespace": "default", "user": name}, "name": name}
@@ -253,4 +252,3 @@ def point_kubectl(profile: dict[str, Any]) -> bool:
     if not profile["KeepContext"]:
         config["current-context"] = name
     kubeconfig.write(file, config)
-    return before is None or before.get("cluster", {}).get("server") != cluster["server"]
