@@ -279,7 +279,8 @@ def _configured(profile: dict[str, Any]) -> bool:
         entry = kubeconfig.entry(kubeconfig.read(kubeconfig.path()), "clusters", profile["Name"])
     except (kubeconfig.Unreadable, OSError, ValueError):
         return False
-    return (entry or {}).get("cluster", {}).get("server") == f"https://{profile['Nodes'][0]['IP']}:8443"
+    server: str = (entry or {}).get("cluster", {}).get("server", "")
+    return server == f"https://{profile['Nodes'][0]['IP']}:8443"
 
 
 def logs(call: Call, name: str, say: Say) -> None:
