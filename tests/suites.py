@@ -34,6 +34,9 @@ LINTERS: dict[str, tuple[str, ...]] = {
 #: Steps of molecule that assert something by themselves; create or destroy only make or remove.
 ASSERTING_STEPS = ("syntax", "check", "converge", "idempotence")
 _STEP = re.compile(r"\[default > (\w+)\] Execut(?:ing$|ed: (\w+))")
+#: Molecule colours a failure even where it is asked for no colours.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_MATRIX = re.compile(r"scenario test matrix: (.*)")
 _SILENCE = 30.0
 
 
@@ -188,17 +191,24 @@ class Steps(Watcher):
         self.counts = Counts()
         self.times: list[tuple[str, float]] = []
         self.verified = 0
+        self._matrix: list[str] = []
 
     def read(self, line: str) -> None:
         """Take note of a line."""
-        found = _STEP.search(line.rstrip())
+        line = _COLOUR.sub("", line.rstrip())
+        if announced := _MATRIX.search(line):
+            self._matrix = announced[1].split(", ")
+        found = _STEP.search(line)
         if not found:
             return
         name, outcome = found.groups()
         if outcome is None:
-            self.current, self.since = name, time.monotonic()
+            # The matrix has the step's arguments, too; after a failure molecule leaves it for cleanup and destroy.
+            planned = self._matrix.pop(0) if self._matrix else ""
+            self.current = planned if planned.split(" ")[0] == name else name
+            self.since = time.monotonic()
             return
-        self.times.append((name, time.monotonic() - self.since))
+        self.times.append((self.current or name, time.monotonic() - self.since))
         self.current = ""
         self.verified += name == "verify"
         if name in ASSERTING_STEPS:

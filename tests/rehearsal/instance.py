@@ -27,8 +27,8 @@ from typing import Any
 import yaml
 
 from tests.rehearsal import engine, gitrepo, mirror, roots, server, wheels
+from tests.rehearsal.cluster import node, programs
 from tests.rehearsal.common import Refusal, locked, run, say
-from tests.rehearsal.cluster import node
 from tests.rehearsal.cvmfs import build as cvmfs
 from tests.rehearsal.kfp import archive as kfp_archive
 from tests.rehearsal.kfp import images as kfp_images
@@ -124,16 +124,20 @@ class Instance:
 
     # --- up ------------------------------------------------------------------------------------------
 
-    def up(self) -> dict[str, Any]:
-        """Bring the instance up, or what of it is missing, and return its state."""
+    def up(self, *, cluster: bool = False) -> dict[str, Any]:
+        """Bring the instance up, or what of it is missing, and return its state.
+
+        Args:
+            cluster: have in the mirror what a cluster is made of, too; the first time builds Kubernetes (minutes).
+        """
         engine.check_disk(self.cache)
         engine.ensure(self.cache / "run")
         engine.check_disk(Path(engine.docker("info", "--format", "{{.DockerRootDir}}")))
         engine.ensure_command("git", "git")
         with locked(self.cache / "locks" / f"{self.names.prefix}.lock", "starting or stopping this rehearsal"):
-            return self._up()
+            return self._up(cluster=cluster)
 
-    def _up(self) -> dict[str, Any]:
+    def _up(self, *, cluster: bool) -> dict[str, Any]:
         self.names.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         roots.prepare(self.cache)
         simple = wheels.ensure(constraints(), self.names, self.cache)
@@ -146,13 +150,15 @@ class Instance:
                 f"names {expected}: run `python -m tests.rehearsal pin`."
             )
         files = self.cache / "store" / "files"
+        if cluster:
+            node.ensure(self.names, self.cache, registry)
+            kfp_images.ensure(self.names, self.cache, registry)
+            programs.ensure(self.names, self.cache, files)
+            kfp_archive.ensure(files)
+            cvmfs.ensure(self.names, self.cache, registry, files)
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)
-        node.ensure(self.names, self.cache, registry)
-        kfp_images.ensure(self.names, self.cache, registry)
-        kfp_archive.ensure(files)
-        cvmfs.ensure(self.names, self.cache, registry, files)
         stores = mirror.Stores(registry, files, simple, self.names.state_dir / "git", log)
 
         with locked(self.cache / "locks" / "images.lock", "importing or removing images"):

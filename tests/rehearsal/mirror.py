@@ -95,7 +95,7 @@ def ensure_registry(names: Names, cache: Path) -> Path:
     return store
 
 
-def ensure_image(names: Names, cache: Path, store: Path, name: str, make: Callable[[], str], stamp: str) -> None:
+def ensure_image(names: Names, cache: Path, store: Path, name: str, *, make: Callable[[], str], stamp: str) -> None:
     """Have an image in a registry's storage, making and pushing it only when its stamp is another one.
 
     Args:

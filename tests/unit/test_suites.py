@@ -67,6 +67,7 @@ def test_every_suite_runs_although_one_fails_and_the_line_comes_last(
 def test_molecules_asserting_steps_are_counted() -> None:
     steps = suites.Steps()
     for line in (
+        "INFO     [default > discovery] scenario test matrix: create, check, verify tests/fresh, idempotence, converge",
         "INFO     [default > create] Executing",
         "INFO     [default > create] Executed: Successful",
         "INFO     [default > check] Executing",
@@ -78,10 +79,12 @@ def test_molecules_asserting_steps_are_counted() -> None:
     ):
         steps.read(line)
     assert steps.current == "idempotence"
-    steps.read("ERROR    [default > idempotence] Executed: Failed")
+    steps.read("ERROR    [default > idempotence] \x1b[31mExecuted: Failed\x1b[0m")
     assert (steps.counts.passed, steps.counts.failures) == (1, ["molecule: idempotence"])
     assert steps.verified == 1
-    assert [name for name, _ in steps.times] == ["create", "check", "verify", "idempotence"]
+    steps.read("INFO     [default > destroy] Executing")
+    steps.read("INFO     [default > destroy] Executed: Successful")
+    assert [name for name, _ in steps.times] == ["create", "check", "verify tests/fresh", "idempotence", "destroy"]
 
 
 def test_a_command_is_shown_line_by_line_and_may_be_missing(capsys: pytest.CaptureFixture[str]) -> None:

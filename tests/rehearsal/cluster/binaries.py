@@ -16,8 +16,6 @@ from tests.rehearsal.wheels import PASS_ON
 VERSION = "v1.20.2"
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 SCRIPT = Path(__file__).with_name("build-kubernetes")
-BUILD_GB = 6.0
-"""Decimal gigabytes that the source, the compiler and its intermediate files take while it runs."""
 
 
 def key() -> str:

@@ -31,10 +31,11 @@ ROOT = roots.Recipe(
     ),
     commands=(
         # Kubernetes starts when `minikube start` says so, never at boot.
-        "systemctl disable etcd.service && systemctl enable containerd.service no-crio.socket",
+        "systemctl disable etcd.service && systemctl enable containerd.service",
         "systemctl mask systemd-networkd.service systemd-resolved.service getty.target systemd-udevd.service",
         # The user that `minikube ssh` is.
-        "useradd --create-home --shell /bin/bash docker && echo 'docker ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/docker",
+        "useradd --create-home --shell /bin/bash docker",
+        "echo 'docker ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/docker",
         "rm -f /etc/machine-id && : > /etc/machine-id",
         "rm -rf /var/lib/etcd /var/cache/apt/* /var/lib/apt/lists/*",
         # What no node of ours calls is a third of its size.
@@ -64,7 +65,7 @@ def stamp(cache: Path) -> str:
 
 def ensure(names: Names, cache: Path, registry: Path) -> None:
     """Have the node's image in the storage of a mirror's registry, building what is missing on the way."""
-    mirror.ensure_image(names, cache, registry, NAME, lambda: image(names, cache), stamp(cache))
+    mirror.ensure_image(names, cache, registry, NAME, make=lambda: image(names, cache), stamp=stamp(cache))
 
 
 def image(names: Names, cache: Path) -> str:

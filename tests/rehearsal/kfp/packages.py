@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
+from tests.rehearsal import roots
 from tests.rehearsal.common import locked, run, say
 
 PLATFORM = (
@@ -40,10 +43,13 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
+UNPACKING = 1
+"""To be raised when `_keep` keeps something else."""
+
+
 def key(name: str) -> str:
     """Return twelve hex digits that stand for a set and how it is unpacked."""
-    text = json.dumps([name, SETS[name], PLATFORM]).encode() + Path(__file__).read_bytes()
-    return hashlib.sha256(text).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([UNPACKING, name, SETS[name], PLATFORM]).encode()).hexdigest()[:12]
 
 
 def ensure(name: str, cache: Path) -> Path:
@@ -54,6 +60,7 @@ def ensure(name: str, cache: Path) -> Path:
     """
     folder = cache / "kfp" / f"{name}-{key(name)}"
     if folder.is_dir():
+        _forget(folder)
         return folder
     with locked(cache / "locks" / f"kfp-{name}.lock", f"fetching {name}"):
         if not folder.is_dir():
@@ -70,10 +77,15 @@ def ensure(name: str, cache: Path) -> Path:
                 _unpack(file, making)
             shutil.rmtree(download)
             making.rename(folder)
-            for other in folder.parent.glob(f"{name}-*"):
-                if other != folder:
-                    shutil.rmtree(other)
     return folder
+
+
+def _forget(folder: Path) -> None:
+    """Mark a set as used, and remove those that nobody has used for long; other clones may have other sets."""
+    os.utime(folder)
+    for other in folder.parent.iterdir():
+        if time.time() - other.stat().st_mtime > roots.FORGET_AFTER_DAYS * 86400:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _pip(download: Path, *arguments: str, wanted: bool) -> None:

@@ -87,22 +87,18 @@ def look(name: str) -> dict[str, Any]:
         found["APIServer"] = "Running" if cluster.ready() else "Error" if up else "Stopped"
     except OSError:  # no certificates yet
         found["APIServer"] = "Stopped"
-    try:
-        entry = kubeconfig.entry(kubeconfig.read(kubeconfig.path()), "clusters", name)
-    except (kubeconfig.Unreadable, OSError, ValueError):
-        entry = None
-    server = (entry or {}).get("cluster", {}).get("server")
-    found["Kubeconfig"] = "Configured" if server == f"https://{ip}:8443" else "Misconfigured"
+    found["Kubeconfig"] = "Configured" if _configured(profile) else "Misconfigured"
     return found
 
 
 def exit_code(found: dict[str, Any]) -> int:
     """Return the bits of `minikube status`: 1 the node, 2 the cluster, 4 the kubeconfig."""
-    return (
-        (found["Host"] != "Running")
-        + 2 * (found["APIServer"] != "Running" or found["Kubelet"] != "Running")
-        + 4 * (found["Kubeconfig"] != "Configured")
+    bits = (
+        found["Host"] != "Running",
+        found["APIServer"] != "Running" or found["Kubelet"] != "Running",
+        found["Kubeconfig"] != "Configured",
     )
+    return sum(bit << place for place, bit in enumerate(bits))
 
 
 def status(call: Call, name: str, say: Say) -> None:
@@ -183,7 +179,8 @@ def kubectl(call: Call, name: str, say: Say) -> None:
     _running(name, say)
     program = shutil.which("kubectl")
     if program is None:
-        raise Failure("INET_CACHE_KUBECTL", FAILURE, "Failed to download kubectl (this stand-in uses the installed one)")
+        said = "Failed to download kubectl (this stand-in uses the installed one)"
+        raise Failure("INET_CACHE_KUBECTL", FAILURE, said)
     argv = [program, "--kubeconfig", str(kubeconfig.path()), "--context", name, *call.arguments]
     raise Exit(subprocess.run(argv, check=False).returncode)
 
@@ -212,11 +209,10 @@ def image_ls(call: Call, name: str, say: Say) -> None:
 def image_pull(call: Call, name: str, say: Say) -> None:
     """Have the node pull images, through the mirrors of its certs.d."""
     _running(name, say)
+    pull = ("ctr", "-n", "k8s.io", "images", "pull", "--hosts-dir", "/etc/containerd/certs.d")
     for image in call.arguments:
         try:
-            node.execute(
-                name, "ctr", "-n", "k8s.io", "images", "pull", "--hosts-dir", "/etc/containerd/certs.d", full_name(image)
-            )
+            node.execute(name, *pull, full_name(image))
         except Failure as failure:
             raise Failure("GUEST_IMAGE_PULL", GUEST_ERROR, f"Failed to pull images: {failure.message}") from failure
 
@@ -268,12 +264,23 @@ def _context() -> str:
 
 
 def update_context(call: Call, name: str, say: Say) -> None:
-    """Write the kubeconfig anew."""
+    """Write the kubeconfig anew if it points somewhere else."""
     profile = _running(name, say)
-    if start.point_kubectl(profile):
-        say.info("🎉", f'"{name}" context has been updated to point to {profile["Nodes"][0]["IP"]}:8443')
-    else:
+    if _configured(profile):
         say.info("💗", f'No changes required for the "{name}" context')
+        return
+    start.point_kubectl(profile)
+    say.info("🎉", f'"{name}" context has been updated to point to {profile["Nodes"][0]["IP"]}:8443')
+
+
+def _configured(profile: dict[str, Any]) -> bool:
+    """Tell whether the kubeconfig points to a profile's API."""
+    try:
+        entry = kubeconfig.entry(kubeconfig.read(kubeconfig.path()), "clusters", profile["Name"])
+    except (kubeconfig.Unreadable, OSError, ValueError):
+        return False
+    server: str = (entry or {}).get("cluster", {}).get("server", "")
+    return server == f"https://{profile['Nodes'][0]['IP']}:8443"
 
 
 def logs(call: Call, name: str, say: Say) -> None:

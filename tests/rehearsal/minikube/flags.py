@@ -207,7 +207,7 @@ def _store(call: Call, flag: Flag, value: str) -> None:
         raise refuse(f'this stand-in takes --{flag.name}={" or ".join(flag.values)} only, not "{value}"')
     if flag.kind == LIST:
         have = call.given.setdefault(flag.name, [])
-        assert isinstance(have, list)  # noqa: S101  # lists are stored by this function only
+        assert isinstance(have, list)  # lists are stored by this function only
         have += [part for part in value.split(",") if part]
     else:
         call.given[flag.name] = value

@@ -100,9 +100,9 @@ def _emit(value: Any, indent: int = 0) -> list[str]:
 
 def _scalar(value: Any) -> str:
     """Return a scalar as YAML; JSON's way of quoting is YAML's too."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./+=:-]*[A-Za-z0-9=]", value):
-        if value.lower() not in ("true", "false", "null", "yes", "no", "on", "off"):
-            return value
+    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./+=:-]*[A-Za-z0-9=]", value)
+    if plain and value.lower() not in ("true", "false", "null", "yes", "no", "on", "off"):
+        return str(value)
     return json.dumps(value)
 
 
@@ -150,7 +150,7 @@ def _parse_list(lines: list[str], indent: int) -> list[Any]:
 
 
 def _read_scalar(text: str) -> Any:
-    if text[0] in "\"[{":
+    if text[0] in '"[{':
         try:
             return json.loads(text)
         except ValueError:

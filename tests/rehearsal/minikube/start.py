@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from pathlib import Path
 from typing import Any
 
-from . import BASE_IMAGE, KUBERNETES, VERSION, home, kubeconfig, node
+from . import BASE_IMAGE, VERSION, home, kubeconfig, node, validate
 from .cluster import DEFAULT_WAITS, WAITS, Cluster, certificates
 from .flags import Call, refuse
-from .outcome import (
-    CONTROL_PLANE_UNSUPPORTED,
-    DRIVER_PERMISSION,
-    GUEST_CONFLICT,
-    GUEST_ERROR,
-    HOST_ERROR,
-    INSUFFICIENT_CORES,
-    INSUFFICIENT_MEMORY,
-    USAGE,
-    Failure,
-    Say,
-)
+from .outcome import GUEST_CONFLICT, GUEST_ERROR, HOST_ERROR, USAGE, Failure, Say
 
 STEPS = (
     "Initial Minikube Setup", "Selecting Driver", "Starting Node", "Pulling Base Image", "Creating Container",
     "Preparing Kubernetes", "Configuring CNI", "Verifying Kubernetes", "Enabling Addons", "Done",
 )  # fmt: skip
-MIN_MEMORY, RECOMMENDED_MEMORY, MIN_CPUS = 1800, 1900, 2
-"""MiB, MiB and CPUs of cmd/minikube/cmd/start_flags.go."""
-
-UNITS = {"": 1.0, "m": 1.0, "mb": 1.0, "mib": 1.0, "g": 1024.0, "gb": 1024.0, "gib": 1024.0, "k": 1 / 1024,
-         "kb": 1 / 1024, "kib": 1 / 1024, "b": 1 / 2**20}  # fmt: skip
 
 
 def run(call: Call, name: str, say: Say) -> None:
@@ -46,9 +29,7 @@ def run(call: Call, name: str, say: Say) -> None:
     waits, seconds = _waits(call), _seconds(call.text("wait-timeout", "6m0s"))
     say.step(STEPS[0], "😄", f"minikube {VERSION} on {_system()}")
     if call.on("force"):
-        say.warning(
-            "minikube skips various validations when --force is supplied; this may lead to unexpected behavior"
-        )
+        say.warning("minikube skips various validations when --force is supplied; this may lead to unexpected behavior")
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]+", name):
         say.warning(f"Profile name '{name}' is not valid")
         raise Failure(
@@ -60,16 +41,16 @@ def run(call: Call, name: str, say: Say) -> None:
         existing = home.load(name)
     except (OSError, ValueError) as error:
         raise Failure("HOST_CONFIG_LOAD", HOST_ERROR, f"Unable to load config: {error}") from error
-    _validate_version(call, existing, name)
+    validate.version(call, existing, name)
     if not existing and not call.text("container-runtime"):
         raise refuse("this stand-in's node has containerd only: pass --container-runtime=containerd")
     basis = "existing profile" if existing else "user configuration"
     say.step(STEPS[1], "✨", f"Using the docker driver based on {basis}")
     if not call.on("force"):
         node.check_docker()
-    _validate_user(call, say)
+    validate.user(call, say)
     profile = _existing(call, existing, say) if existing else _new(call, name)
-    _validate_size(profile, forced=call.on("force"), say=say)
+    validate.size(profile, forced=call.on("force"), say=say)
     say.step(STEPS[2], "👍", f'Starting "{name}" primary control-plane node in "{name}" cluster')
     _bring_up(profile, existing is not None, say)
     if existing and call.text("mount-string"):
@@ -100,20 +81,6 @@ def run(call: Call, name: str, say: Say) -> None:
     )
 
 
-def memory_mib(text: str) -> int:
-    """Return MiB of `9216`, `9216mb`, `9g` or `no-limit` (0).
-
-    Raises:
-        Failure: it is none of these.
-    """
-    if text == "no-limit":
-        return 0
-    match = re.fullmatch(r"(\d+)\s*([a-zA-Z]*)", text)
-    if not match or match[2].lower() not in UNITS:
-        raise Failure("MK_USAGE", USAGE, f"Unable to parse memory '{text}': invalid size: '{text}'")
-    return int(int(match[1]) * UNITS[match[2].lower()])
-
-
 def _waits(call: Call) -> tuple[str, ...]:
     """Return what to wait for, in the order in which it comes."""
     given = call.listed("wait")
@@ -142,119 +109,6 @@ def _system() -> str:
     return f"{found.get('NAME', 'Linux').split()[0]} {found.get('VERSION_ID', '')}".strip()
 
 
-def _validate_version(call: Call, existing: dict[str, Any] | None, name: str) -> None:
-    """See that the wanted Kubernetes is one that there is."""
-    old = existing["KubernetesConfig"]["KubernetesVersion"] if existing else ""
-    wanted = call.text("kubernetes-version", old)
-    wanted = wanted if wanted.startswith("v") or not wanted else f"v{wanted}"
-    if not re.fullmatch(r"v\d+\.\d+\.\d+", wanted):
-        raise refuse(f'this stand-in needs --kubernetes-version={KUBERNETES}, not "{wanted}"')
-    if existing and _number(wanted) < _number(old):
-        raise Failure(
-            "K8S_DOWNGRADE_UNSUPPORTED",
-            CONTROL_PLANE_UNSUPPORTED,
-            f"Unable to safely downgrade existing Kubernetes {old} cluster to {wanted}",
-            f"Recreate the cluster: minikube delete -p {name}",
-        )
-    if wanted != KUBERNETES:
-        older = _number(wanted) < _number(KUBERNETES)
-        identifier = "K8S_OLD_UNSUPPORTED" if older else "K8S_NEW_UNSUPPORTED"
-        raise Failure(
-            identifier,
-            CONTROL_PLANE_UNSUPPORTED,
-            f"Kubernetes {wanted[1:]} is not supported by this release of minikube (a stand-in with {KUBERNETES} only)",
-        )
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version[1:].split("."))
-
-
-def _validate_user(call: Call, say: Say) -> None:
-    """Refuse root, as cmd/minikube/cmd/start.go does."""
-    if os.geteuid() != 0:
-        return
-    said = 'The "docker" driver should not be used with root privileges.'
-    say.warning(f"{said} If you wish to continue as root, use --force.")
-    if not call.on("force"):
-        raise Failure("DRV_AS_ROOT", DRIVER_PERMISSION, said)
-
-
-def _validate_size(profile: dict[str, Any], *, forced: bool, say: Say) -> None:
-    """See that the node fits the machine and Kubernetes the node."""
-    cpus, memory = node.machine()
-
-    def refuse_unless_forced(identifier: str, code: int, message: str) -> None:
-        if not forced:
-            raise Failure(identifier, code, message)
-        say.warning(message)
-
-    if cpus < MIN_CPUS:
-        refuse_unless_forced(
-            "RSRC_INSUFFICIENT_CORES",
-            INSUFFICIENT_CORES,
-            "Docker has less than 2 CPUs available, but Kubernetes requires at least 2 to be available",
-        )
-    wanted, size = profile["CPUs"], profile["Memory"]
-    if wanted and wanted < MIN_CPUS:
-        refuse_unless_forced(
-            "RSRC_INSUFFICIENT_CORES",
-            INSUFFICIENT_CORES,
-            f"Requested cpu count {wanted} is less than the minimum allowed of {MIN_CPUS}",
-        )
-    if wanted > cpus:
-        refuse_unless_forced(
-            "RSRC_INSUFFICIENT_CORES",
-            INSUFFICIENT_CORES,
-            f"Requested cpu count {wanted} is greater than the available cpus of {cpus}",
-        )
-    if memory < MIN_MEMORY:
-        refuse_unless_forced(
-            "RSRC_INSUFFICIENT_CONTAINER_MEMORY",
-            INSUFFICIENT_MEMORY,
-            f"docker only has {memory}MiB available, less than the required {MIN_MEMORY}MiB for Kubernetes",
-        )
-    if not size:
-        return
-    if size < MIN_MEMORY:
-        refuse_unless_forced(
-            "RSRC_INSUFFICIENT_REQ_MEMORY",
-            INSUFFICIENT_MEMORY,
-            f"Requested memory allocation {size}MiB is less than the usable minimum of {MIN_MEMORY}MB",
-        )
-    elif size < RECOMMENDED_MEMORY:
-        say.warning(
-            f"Requested memory allocation ({size}MB) is less than the recommended minimum {RECOMMENDED_MEMORY}MB. "
-            "Deployments may fail."
-        )
-    if size > memory:
-        refuse_unless_forced(
-            "RSRC_OVER_ALLOC_MEM",
-            10,
-            f"Requested memory allocation {size}MB is more than your system limit {memory}MB.",
-        )
-    elif size > memory - 1024:
-        say.warning(
-            f"The requested memory allocation of {size}MiB does not leave room for system overhead "
-            f"(total system memory: {memory}MiB). You may face stability issues."
-        )
-
-
-def _cpus(text: str) -> int:
-    if text == "no-limit":
-        return 0
-    if text == "max":
-        return node.machine()[0]
-    if not text.isdigit():
-        raise Failure("MK_USAGE", USAGE, f'invalid argument "{text}" for "--cpus"')
-    return int(text)
-
-
-def _default_memory() -> int:
-    """Return Minikube's own choice in MiB: a quarter, at least 3072, at most 6144."""
-    return max(min(node.machine()[1] // 4, 6144), 3072)
-
-
 def _new(call: Call, name: str) -> dict[str, Any]:
     """Return the record of a profile that is to be made."""
     mount = call.text("mount-string")
@@ -271,8 +125,8 @@ def _new(call: Call, name: str) -> dict[str, Any]:
         "Name": name,
         "Driver": "docker",
         "KicBaseImage": call.text("base-image", BASE_IMAGE),
-        "CPUs": _cpus(call.text("cpus", "2")),
-        "Memory": memory_mib(call.text("memory")) if call.text("memory") else _default_memory(),
+        "CPUs": validate.cpus(call.text("cpus", "2")),
+        "Memory": validate.memory_mib(call.text("memory")) if call.text("memory") else validate.default_memory(),
         "KeepContext": call.on("keep-context"),
         "EmbedCerts": call.on("embed-certs"),
         "ExposedPorts": call.listed("ports"),
@@ -293,11 +147,11 @@ def _new(call: Call, name: str) -> dict[str, Any]:
 
 def _existing(call: Call, existing: dict[str, Any], say: Say) -> dict[str, Any]:
     """Return an existing profile's record with what may still change; say what may not."""
-    if call.text("memory") and memory_mib(call.text("memory")) != existing["Memory"]:
+    if call.text("memory") and validate.memory_mib(call.text("memory")) != existing["Memory"]:
         say.warning(
             "You cannot change the memory size for an existing minikube cluster. Please first delete the cluster."
         )
-    if call.text("cpus") and _cpus(call.text("cpus")) != existing["CPUs"]:
+    if call.text("cpus") and validate.cpus(call.text("cpus")) != existing["CPUs"]:
         say.warning("You cannot change the CPUs for an existing minikube cluster. Please first delete the cluster.")
     profile = {**existing, "KubernetesConfig": dict(existing["KubernetesConfig"])}
     for flag, key in (("keep-context", "KeepContext"), ("embed-certs", "EmbedCerts")):
@@ -369,8 +223,8 @@ def _prepare(profile: dict[str, Any]) -> Cluster:
     return Cluster(name, ip)
 
 
-def point_kubectl(profile: dict[str, Any]) -> bool:
-    """Write the profile's entries into the kubeconfig; tell whether they were other ones before.
+def point_kubectl(profile: dict[str, Any]) -> None:
+    """Write the profile's entries into the kubeconfig.
 
     Raises:
         Failure: the file is not one that we may rewrite.
@@ -390,7 +244,6 @@ def point_kubectl(profile: dict[str, Any]) -> bool:
     else:
         cluster["certificate-authority"] = str(authority)
         user |= {"client-certificate": str(certificate), "client-key": str(key)}
-    before = kubeconfig.entry(config, "clusters", name)
     kubeconfig.put(config, "clusters", {"cluster": cluster, "name": name})
     kubeconfig.put(
         config, "contexts", {"context": {"cluster": name, "namespace": "default", "user": name}, "name": name}
@@ -399,4 +252,3 @@ def point_kubectl(profile: dict[str, Any]) -> bool:
     if not profile["KeepContext"]:
         config["current-context"] = name
     kubeconfig.write(file, config)
-    return before is None or before.get("cluster", {}).get("server") != cluster["server"]

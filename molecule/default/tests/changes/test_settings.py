@@ -81,10 +81,11 @@ def test_an_image_without_a_digest_is_refused(instance: Instance, root: Root) ->
 
 def start(instance: Instance, log: Path, extra: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Start a run whose output goes to a file."""
+    argv = playbook.command(instance, *ONLY, "--diff", "-e", json.dumps(extra))
     with log.open("wb") as stream:
         return subprocess.Popen(
-            playbook.command(instance, *ONLY, "-e", json.dumps(extra)), cwd=CHECKOUT, env=playbook.environment(),
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            argv, cwd=CHECKOUT, env=playbook.environment(), stdin=subprocess.DEVNULL,
+            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
 
@@ -124,6 +125,8 @@ def test_a_killed_run_is_taken_up_and_other_settings_keep_home_and_token(
     assert root(f"systemctl show {BUILD} --property=InvocationID,MainPID") == invocation
     root(f"systemctl kill --signal=CONT {BUILD}")
     assert second.wait(timeout=300) == 0, log.read_text()
+    assert "neurodesktop-container" in log.read_text()  # --diff shows files, but no secret
+    assert token not in log.read_text()
     assert root("grep -c '^== pulling' /var/log/neurobatch/neurodesktop-build.log") == "1"
 
     after = json.loads(root("docker inspect neurodesktop"))[0]

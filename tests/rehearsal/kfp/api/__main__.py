@@ -22,20 +22,12 @@ DATABASE_SECONDS = 360
 def database(version: str) -> MySql:
     """Connect with the settings of this version's manifests: 2.5.0 reads other variables than 2.0.0."""
     prefix = "DBCONFIG_" if version == "2.0.0" else "DBCONFIG_MYSQLCONFIG_"
-    user, password, name, host, port = (
-        os.environ.get(prefix + key, default)
-        for key, default in (
-            ("USER", "root"),
-            ("PASSWORD", ""),
-            ("DBNAME", "mlpipeline"),
-            ("HOST", "mysql"),
-            ("PORT", "3306"),
-        )
-    )
+    env = {name.removeprefix(prefix): value for name, value in os.environ.items() if name.startswith(prefix)}
+    host, port, user = env.get("HOST", "mysql"), int(env.get("PORT", "3306")), env.get("USER", "root")
     end = time.monotonic() + DATABASE_SECONDS
     while True:
         try:
-            return MySql(host, int(port), user, password, name)
+            return MySql(host, port, user, env.get("PASSWORD", ""), env.get("DBNAME", "mlpipeline"))
         except Exception as error:  # whatever the driver raises: refused, not there yet, no such host
             if time.monotonic() > end:
                 raise

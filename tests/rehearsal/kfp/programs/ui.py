@@ -21,8 +21,10 @@ VERSION = ENV("KFP_VERSION", "2.0.0")
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Kubeflow Pipelines (rehearsal)</title>
 <style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}
-td,th{border:1px solid #999;padding:.3em .6em;text-align:left}</style></head><body><h1>Kubeflow Pipelines, a rehearsal</h1><p>This page stands in for the real user
-interface. API: <code>%s</code></p><table><tr><th>Run</th><th>State</th><th>Created</th><th>Steps</th></tr>%s</table>
+td,th{border:1px solid #999;padding:.3em .6em;text-align:left}</style></head>
+<body><h1>Kubeflow Pipelines, a rehearsal</h1>
+<p>This page stands in for the real user interface. API: <code>%s</code></p>
+<table><tr><th>Run</th><th>State</th><th>Created</th><th>Steps</th></tr>%s</table>
 </body></html>"""
 
 

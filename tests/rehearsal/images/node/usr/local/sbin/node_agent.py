@@ -12,6 +12,7 @@ It also makes once what a new cluster has from the start: the class, the Service
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -160,10 +161,8 @@ def write_hosts(lines: list[str]) -> None:
         return
     # In place, since dnsmasq holds no handle on it and a rename could race with its start.
     HOSTS.write_text(text)
-    try:
+    with contextlib.suppress(OSError, ValueError):  # not started yet: then it reads the file when it starts
         os.kill(int(DNSMASQ_PID.read_text()), signal.SIGHUP)
-    except (OSError, ValueError):
-        pass  # It reads the file when it starts.
 
 
 def volume_for(claim: Object, storage_class: Object) -> Object:
