@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--instance", default="demo", help="name of the instance (default: %(default)s)")
     start = verbs.add_parser("up", parents=[common], help="start the containers, or what of them is missing")
-    start.add_argument("--cluster", action="store_true", help="with what a cluster needs in the mirror (builds Kubernetes)")
+    start.add_argument("--cluster", action="store_true", help="also what a cluster needs (builds Kubernetes)")
     verbs.add_parser("down", parents=[common], help="remove everything but the cache")
     verbs.add_parser("reboot", parents=[common], help="restart the server and wait for its sshd")
     login = verbs.add_parser("ssh", parents=[common], help="log in to the server, or run a command there")
