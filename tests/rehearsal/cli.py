@@ -26,7 +26,8 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--instance", default="demo", help="name of the instance (default: %(default)s)")
-    verbs.add_parser("up", parents=[common], help="start the containers, or what of them is missing")
+    start = verbs.add_parser("up", parents=[common], help="start the containers, or what of them is missing")
+    start.add_argument("--cluster", action="store_true", help="also what a cluster needs (builds Kubernetes)")
     verbs.add_parser("down", parents=[common], help="remove everything but the cache")
     verbs.add_parser("reboot", parents=[common], help="restart the server and wait for its sshd")
     login = verbs.add_parser("ssh", parents=[common], help="log in to the server, or run a command there")
@@ -55,7 +56,7 @@ def _run(args: argparse.Namespace) -> int:
         return _pin()
     instance = Instance(args.instance)
     if args.verb == "up":
-        state = instance.up()
+        state = instance.up(cluster=args.cluster)
         inventory = Path(state["inventory"]).parent.relative_to(state["checkout"])
         say(f"next: .venv/bin/ansible-playbook -i {inventory} site.yml")
     elif args.verb == "down":

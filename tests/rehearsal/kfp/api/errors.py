@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 HTTP = {3: 400, 5: 404, 6: 409, 9: 400, 12: 501, 13: 500}
-"""gRPC code to HTTP status (google.golang.org/grpc-gateway runtime/errors.go)."""
+"""gRPC code to HTTP status, as grpc-gateway maps them (runtime/errors.go)."""
 
 
 class ApiError(Exception):

@@ -53,7 +53,7 @@ class Api:
     def _send(self, method: str, path: str, body: Object | None, timeout: float) -> http.client.HTTPResponse:
         connection = http.client.HTTPSConnection("127.0.0.1", 8443, context=self.context, timeout=timeout)
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        connection.request(method, path, body and json.dumps(body), {"Content-Type": kind})
+        connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": kind})
         response = connection.getresponse()
         if response.status >= 300:
             raise Gone(response.status, response.read().decode(errors="replace"))
