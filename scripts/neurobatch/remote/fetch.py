@@ -1,8 +1,8 @@
 """Download files, check them, and put each in place in one step: what is in place is never half a file.
 
 Parameters: downloads, each {name, url, sum_url, sha256, dest, mode, member, tree}; directory, where records are kept.
-`member` names the file wanted out of a .tar.gz, `tree` the folder below its top folder (its pin: over what is unpacked); without
-both the download itself is wanted. A file with neither pin nor sum is taken, recorded and reported as unchecked.
+`member` names the file wanted out of a .tar.gz, `tree` the folder below its top folder (its pin: over what is unpacked);
+without both the download itself is wanted. A file with neither pin nor sum is taken, recorded and reported as unchecked.
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ def main(params: dict[str, Any]) -> None:
             pinned = "" if item.get("tree") else item["sha256"]
             wanted = pinned or (published_sum(item["sum_url"]) if item["sum_url"] else "")
             if wanted and found != wanted:
+                who = "the stack" if pinned else item["sum_url"]
                 sys.exit(
-                    f"{item['url']} has SHA-256 {found}, but {item['sum_url'] if not pinned else 'the stack'} says {wanted}; "
+                    f"{item['url']} has SHA-256 {found}, but {who} says {wanted}; "
                     "nothing was installed. The mirror's copy is damaged or another version."
                 )
             install(item, source)

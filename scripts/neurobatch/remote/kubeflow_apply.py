@@ -91,7 +91,8 @@ def rendered(kubectl: Kubectl, overlay: str) -> str:
         sys.exit(
             f"REFUSED: the overlay cannot be rendered ({run.stderr.strip()[-300:]}); try kubectl kustomize {overlay}."
         )
-    decoder, at, items = json.JSONDecoder(), 0, []
+    decoder, at = json.JSONDecoder(), 0
+    items: list[Any] = []
     while at < len(run.stdout):
         item, at = decoder.raw_decode(run.stdout, at)
         items += item["items"] if item["kind"] == "List" else [item]

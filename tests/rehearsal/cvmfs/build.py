@@ -48,4 +48,4 @@ def ensure(names: Names, cache: Path, registry: Path, files: Path) -> None:
         partial.replace(target)
     tar = roots.root_tar(ROOT, cache)
     stamp = f"{ROOT.tag()} {tar.stat().st_mtime:.0f}\n"
-    mirror.ensure_image(names, cache, registry, NAME, lambda: roots.image(ROOT, cache), stamp)
+    mirror.ensure_image(names, cache, registry, NAME, make=lambda: roots.image(ROOT, cache), stamp=stamp)
