@@ -1,8 +1,8 @@
 """Download files, check them, and put each in place in one step: what is in place is never half a file.
 
 Parameters: downloads, each {name, url, sum_url, sha256, dest, mode, member, tree}; directory, where records are kept.
-`member` names the file wanted out of a .tar.gz, `tree` the folder below its top folder (its pin: over what is unpacked);
-without both the download itself is wanted. A file with neither pin nor sum is taken, recorded and reported as unchecked.
+`member` names the file wanted out of a .tar.gz, `tree` the folder below its top folder (pinned as unpacked);
+without both the download itself is wanted. A file with neither pin nor sum is taken, recorded and reported so.
 """
 
 from __future__ import annotations
