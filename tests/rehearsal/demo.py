@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from neurobatch import jupyter
@@ -37,6 +39,17 @@ For a real server: cp -r inventories/example inventories/mylab, edit it, ansible
 """
 
 
+PIPELINES = """
+Stand-ins, too: Minikube, kubectl's and helm's packages, Kubeflow's images, CVMFS (tests/rehearsal/README.md);
+Kubernetes, its containers, the database and the object store are real. Once more: make demo-ssh, sudo neurobatch-smoke
+{smoke}"""
+
+
+def last_smoke(instance: Instance) -> str:
+    """Return how the smoke pipeline that the playbook ran has ended, as its log on the server says."""
+    return instance.ssh("sudo tail -n 1 /var/log/neurobatch/smoke-pipeline.log").stdout.strip()
+
+
 def token(instance: Instance) -> str:
     """Return JupyterLab's token, read on the server as its administrator does."""
     return instance.ssh("sudo cat /etc/neurobatch/secrets/neurodesktop/jupyter_token").stdout
@@ -49,21 +62,26 @@ def run_notebook(instance: Instance, port: int = 8888) -> str:
     return jupyter.as_text(executed)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return 0, or the code of what failed first."""
+    parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.demo", description=__doc__)
+    parser.add_argument("--pipelines", action="store_true", help="go on to the cluster and the smoke pipeline")
+    pipelines = parser.parse_args(argv).pipelines
+    book = "playbooks/pipelines.yml" if pipelines else "site.yml"
     started = time.monotonic()
     try:
         instance = Instance("demo")
-        state = instance.up()
-        say("provisioning the server over SSH: ansible-playbook -i inventories/sandbox site.yml")
+        state = instance.up(cluster=pipelines)
+        say(f"provisioning the server over SSH: ansible-playbook -i inventories/sandbox {book}")
         playbook = Path(sys.executable).with_name("ansible-playbook")
-        code = subprocess.run([playbook, "-i", "inventories/sandbox", "site.yml"], cwd=CHECKOUT, check=False).returncode
+        code = subprocess.run([playbook, "-i", "inventories/sandbox", book], cwd=CHECKOUT, check=False).returncode
         if code:
             say("the server stays as it is, to look at (make demo-ssh) or to run again (make demo)")
             return code
         say("running a notebook on the server through JupyterLab's API")
         print(run_notebook(instance), flush=True)
         secret = token(instance)
+        smoke = last_smoke(instance) if pipelines else ""
     except (Refusal, jupyter.JupyterError) as refusal:
         print(f"make demo: {refusal}", file=sys.stderr)
         return 1
@@ -77,6 +95,7 @@ def main() -> int:
             ip=state["server_ip"],
             seconds=time.monotonic() - started,
         )
+        + (PIPELINES.format(smoke=smoke) if pipelines else "")
     )
     return 0
 
