@@ -12,6 +12,9 @@ import yaml
 from neurobatch import specs
 from neurobatch.specs import Option, RoleSpec
 
+#: The playbook that says which roles belong to the finished part.
+SITE = Path(__file__).resolve().parents[2] / "playbooks" / "site.yml"
+
 #: Entry points whose options get a table, with the heading above it.
 TABLES = {"main": "Variables", "shared": "Variables that all roles share"}
 
@@ -65,7 +68,7 @@ def _variables(options: Iterable[Option]) -> str:
 
 
 def _usage(role: RoleSpec) -> str:
-    site = (role.directory.parents[1] / "playbooks" / "site.yml").read_text(encoding="utf-8")
+    site = SITE.read_text(encoding="utf-8")
     book = "site.yml" if f"- role: {role.name}\n" in site else "playbooks/pipelines.yml"
     lines = [f"`ansible-playbook -i inventories/mylab {book} --tags {role.name}`"]
     others = sorted(_tags(role.directory) - {role.name})
