@@ -89,10 +89,8 @@ def findings() -> list[Finding]:
             kind = re.sub(r"`[^`]*`|\d+", "", finding.remedy)
             if finding.severity != "ok":
                 found.setdefault((finding.check, finding.severity, kind), finding)
-    order = [check.__name__ for check in preflight.CHECKS]
-    names = {"operating_system": "os", "privileges": "rights", "disks": "disk", "ports": "port"}
-    position = {names.get(name, name): index for index, name in enumerate(order)}
-    return sorted(found.values(), key=lambda finding: position[finding.check])
+    order = list(preflight.CHECKS)
+    return sorted(found.values(), key=lambda finding: order.index(finding.check))
 
 
 def slips() -> list[tuple[str, str]]:

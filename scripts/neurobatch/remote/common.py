@@ -12,6 +12,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+#: Seconds that any one program may take that waits for no network.
+TIMEOUT = 5
+Facts = dict[str, Any]
+
 
 def text(path: str) -> str | None:
     """Return the content of ``path``, or None where it cannot be read."""
@@ -19,6 +23,11 @@ def text(path: str) -> str | None:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+
+
+def read(path: str) -> str:
+    """Return the content of ``path``, empty where it cannot be read."""
+    return text(path) or ""
 
 
 def output(*argv: str, seconds: float = 20) -> str | None:

@@ -12,11 +12,8 @@ import re
 import socket
 import struct
 from pathlib import Path
-from typing import Any
 
-from neurobatch.remote.common import docker_api, text
-
-Facts = dict[str, Any]
+from neurobatch.remote.common import Facts, docker_api, text
 
 
 def containers() -> list[Facts] | None:

@@ -1,0 +1,65 @@
+"""Judge a server by the facts that `neurobatch.remote.host_probe` read: may we install here, and if not, what to do.
+
+Pure functions: facts in, findings out. Each check returns findings of severity "refuse" (nothing is touched), "warn"
+(shown, and the run goes on) or "ok". One module per topic; a topic's checks stand in `CHECKS` once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from neurobatch.preflight import engine, ports, room, system
+from neurobatch.preflight.model import GB, GIB, Check, Facts, Finding, Severity, Wanted, WantedPort
+from neurobatch.wording import sentences
+
+__all__ = [
+    "CHECKS", "GB", "GIB", "SCHEMA", "Check", "Facts", "Finding", "Severity", "Wanted", "WantedPort",
+    "plain", "refusal", "verdict", "warnings",
+]  # fmt: skip
+
+#: The version of the facts that this package reads.
+SCHEMA = 1
+
+#: What is judged, in the order in which it should be read: the names stand in findings and on docs/preflight.md.
+CHECKS: dict[str, Check] = {
+    "architecture": system.architecture,
+    "os": system.operating_system,
+    "systemd": system.systemd,
+    "cpus": room.cpus,
+    "memory": room.memory,
+    "rights": engine.privileges,
+    "disk": room.disks,
+    "port": ports.ports,
+    "docker": engine.docker,
+}
+
+
+def verdict(facts: Facts, wanted: Wanted) -> list[Finding]:
+    """Return the findings of all checks, those that refuse first, in the order in which they should be read.
+
+    Raises:
+        ValueError: the facts are of another schema than this module reads.
+    """
+    if facts.get("schema") != SCHEMA:
+        raise ValueError(
+            f"host facts of schema {facts.get('schema')!r} cannot be read, only {SCHEMA}: probe the host again"
+        )
+    findings = [finding for check in CHECKS.values() for finding in check(facts, wanted)]
+    return sorted(findings, key=lambda finding: ("refuse", "warn", "ok").index(finding.severity))
+
+
+def refusal(findings: Iterable[Finding], host: str = "this server") -> str:
+    """Return one message with every reason to refuse and its remedy, empty when there is none."""
+    reasons = [finding.sentence() for finding in findings if finding.severity == "refuse"]
+    return sentences(reasons, f"about {host}") if reasons else ""
+
+
+def warnings(findings: Iterable[Finding]) -> list[str]:
+    """Return the sentences of the warnings."""
+    return [finding.sentence() for finding in findings if finding.severity == "warn"]
+
+
+def plain(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """Return the findings as maps, for a playbook."""
+    return [asdict(finding) for finding in findings]

@@ -1,0 +1,47 @@
+"""Checks of who may install, and of the Docker that is there."""
+
+from __future__ import annotations
+
+from neurobatch.preflight.model import Facts, Finding, Wanted
+
+
+def privileges(facts: Facts, wanted: Wanted) -> list[Finding]:
+    """Installing needs root: by login, by sudo without a password, or by a password given to Ansible."""
+    rights, user = facts["rights"], facts["user"]["name"]
+    if rights["root"] or rights["passwordless"]:
+        return [Finding("rights", "ok", "may become root")]
+    if wanted.become_method != "sudo":
+        return [Finding("rights", "ok", f"becomes root by {wanted.become_method}")]
+    if not rights["sudo"]:
+        remedy = f"as root, install sudo and allow it to {user} in /etc/sudoers.d/{user}, or log in as root"
+        return [Finding("rights", "refuse", f"sudo is not installed, and {user} is not root", remedy)]
+    if wanted.become_password:
+        return [Finding("rights", "ok", "a password for sudo is configured")]
+    said = f" (sudo says: {rights['says']})" if rights["says"] else ""
+    remedy = (
+        "run with --ask-become-pass, or as root write "
+        f"`{user} ALL=(ALL) NOPASSWD: ALL` into /etc/sudoers.d/{user} with `visudo -f`"
+    )
+    return [Finding("rights", "refuse", f"{user} cannot use sudo without a password{said}", remedy)]
+
+
+def docker(facts: Facts, _: Wanted) -> list[Finding]:
+    """Snap, rootless and podman's imitation cannot carry the stack (mounts, devices, cgroups)."""
+    engine, user = facts["docker"], facts["user"]["name"]
+    if engine["snap"]:
+        message = f"Docker is installed as a snap ({engine['snap']}), which may not mount the server's folders"
+        return [Finding("docker", "refuse", message, "move what you need out of it and run `sudo snap remove docker`")]
+    if engine["podman"]:
+        message = "The docker command is podman's imitation (podman-docker)"
+        remove = (
+            "`sudo dnf remove podman-docker`" if "PLATFORM_ID" in facts["os"] else "`sudo apt-get remove podman-docker`"
+        )
+        return [Finding("docker", "refuse", message, f"run {remove}; podman itself may stay")]
+    if engine["rootless"]:
+        message = f"{user} runs a rootless Docker ({engine['rootless']}), which cannot give devices to containers"
+        remedy = f"as {user}, run `dockerd-rootless-setuptool.sh uninstall`"
+        return [Finding("docker", "refuse", message, remedy)]
+    if engine["desktop"]:
+        message = "Docker comes from Docker Desktop, which this project has not been run with"
+        return [Finding("docker", "warn", message, "turn its WSL integration off to get Docker Engine instead")]
+    return [Finding("docker", "ok", engine["version"] or "no Docker yet")]

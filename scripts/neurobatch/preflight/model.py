@@ -1,0 +1,79 @@
+"""What every check of preflight shares: facts, wishes, findings.
+
+Units: GiB is 2**30 bytes (memory), GB is 10**9 bytes (disks, as `df -H` shows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["refuse", "warn", "ok"]
+Facts = Mapping[str, Any]
+
+GIB = 2**30
+GB = 10**9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check, with a sentence and what to do about it."""
+
+    check: str
+    severity: Severity
+    message: str
+    remedy: str = ""
+
+    def sentence(self) -> str:
+        """Return message and remedy as one sentence."""
+        return f"{self.message}: {self.remedy}" if self.remedy else self.message
+
+
+@dataclass(frozen=True)
+class WantedPort:
+    """A TCP port that a role will listen on, the variable that moves it, and by what its owner is known as ours."""
+
+    port: int
+    purpose: str
+    variable: str
+    address: str = "127.0.0.1"
+    units: Sequence[str] = ()
+    containers: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the inventory asks of a server.
+
+    Attributes:
+        min_free_gb: path to GB that must be free where it lies; paths on one filesystem add up.
+        ports: ports that must be free, or ours already.
+        become_password: a password for `become` is configured, so that passwordless sudo is not needed.
+        become_method: how Ansible becomes root; only sudo can be checked.
+    """
+
+    min_free_gb: Mapping[str, float] = field(default_factory=dict)
+    ports: Sequence[WantedPort] = ()
+    become_password: bool = False
+    become_method: str = "sudo"
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Wanted:
+        """Return the same from plain maps and lists, as a playbook has them.
+
+        Raises:
+            ValueError: a size is not a number.
+        """
+        ports = [WantedPort(**{**port, "port": int(port["port"])}) for port in data.get("ports", [])]
+        try:
+            room = {path: float(size) for path, size in data.get("min_free_gb", {}).items()}
+        except (TypeError, ValueError):
+            raise ValueError(
+                "preflight_min_free_gb must map paths to numbers of GB, e.g. /var/lib/docker: 60"
+            ) from None
+        return cls(**{**data, "ports": ports, "min_free_gb": room})
+
+
+#: One check: facts and wishes in, findings out; pure.
+Check = Callable[[Facts, Wanted], list[Finding]]

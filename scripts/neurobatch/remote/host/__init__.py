@@ -1,0 +1,1 @@
+"""What the program `host_probe` reads, by topic."""
