@@ -75,6 +75,7 @@ def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     smoke.add_argument("--kubeconfig", default="", metavar="FILE", help="show step logs and say why a pod waits")
     smoke.add_argument("--kubectl", default="kubectl", metavar="FILE", help="the kubectl to use")
     smoke.add_argument("--namespace", default="kubeflow", help="namespace of the pods (default %(default)s)")
+    smoke.add_argument("--report", default="", metavar="DIR", help="write report.html and report.json there")
     smoke.add_argument("--json", action="store_true", help="print one JSON object; progress goes to standard error")
     smoke.set_defaults(run=_smoke)
 

@@ -27,18 +27,23 @@ class Api:
         self.requests: list[tuple[str, str]] = []
         self.terminated: list[str] = []
         self.page_size = 2
+        self.made = 0
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, dict[str, Any]]:
         """Return status and body for one request."""
         parts = path.strip("/").split("/")[2:]
         predicates = json.loads(query["filter"][0])["predicates"] if "filter" in query else []
-        name = predicates[0]["stringValue"] if predicates else None
+        name = predicates[0]["stringValue"] if predicates and predicates[0]["operation"] == 1 else None
+        part = predicates[0]["stringValue"] if predicates and predicates[0]["operation"] == 9 else ""
         if parts == ["healthz"]:
             return 200, {"commit_sha": "0", "tag_name": "2.0.0", "multi_user": False}
         if parts[0] == "experiments":
             return self._experiments(method, name, body)
         if parts == ["runs"]:
-            return self._make_run(body) if method == "POST" else self._list(query, name)
+            return self._make_run(body) if method == "POST" else self._list(query, name, part)
+        if method == "DELETE":
+            self.runs = [row for row in self.runs if row["run_id"] != parts[1]]
+            return 200, {}
         return self._run(parts[1])
 
     def _experiments(self, method: str, name: str | None, body: Any) -> tuple[int, dict[str, Any]]:
@@ -53,11 +58,13 @@ class Api:
         if body["pipeline_spec"].get("unknown"):
             details = [{"@type": "type.googleapis.com/google.rpc.Status", "message": "unknown template format"}]
             return 400, {"error": "e", "code": 3, "message": "Failed to create a run", "details": details}
-        self.runs.append({"run_id": f"r{len(self.runs)}", "state": "PENDING", **body})
+        self.made += 1
+        self.runs.append({"run_id": f"r{self.made - 1}", "state": "PENDING", **body})
         return 200, self.runs[-1]
 
-    def _list(self, query: dict[str, list[str]], name: str | None) -> tuple[int, dict[str, Any]]:
+    def _list(self, query: dict[str, list[str]], name: str | None, part: str) -> tuple[int, dict[str, Any]]:
         rows = [row for row in reversed(self.runs) if name in (None, row["display_name"])]
+        rows = [row for row in rows if part in row["display_name"]]
         start = int(query.get("page_token", ["0"])[0])
         page: dict[str, Any] = {"runs": rows[start : start + self.page_size]}
         if start + self.page_size < len(rows):
@@ -107,7 +114,7 @@ def serving(api: Api) -> Iterator[str]:
                 return
             self.reply(status, json.dumps(answer).encode(), "application/json")
 
-        do_GET = do_POST = handle_any  # noqa: N815
+        do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
         def reply(self, status: int, content: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

@@ -22,7 +22,7 @@ def api() -> Api:
 @pytest.fixture
 def client(api: Api) -> Iterator[Client]:
     with serving(api) as endpoint:
-        yield Client(endpoint, timeout=(1, 1), attempts=4, backoff=(0.01, 0.02))
+        yield Client(endpoint, timeout=(1, 1, 2), attempts=4, backoff=(0.01, 0.02))
 
 
 def posts(api: Api, path: str) -> int:
@@ -114,7 +114,9 @@ def test_nobody_there_is_one_sentence() -> None:
 
 def test_a_server_that_accepts_and_says_nothing_is_timed_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=(0.2, 0.2), attempts=2, backoff=(0, 0))
+        client = Client(
+            f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=(0.2, 0.2, 1), attempts=2, backoff=(0, 0)
+        )
         with pytest.raises(UnreachableError, match="no answer in time"):
             client.health()
 

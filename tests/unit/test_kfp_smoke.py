@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import sys
 import time
@@ -113,6 +114,60 @@ def test_json_is_one_object_on_standard_output(api: Api, bench: Bench, capsys: p
     assert "produce: SUCCEEDED" in out.err
     platform = api.runs[0]["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]
     assert platform["executors"]["exec-tools"]["pvcMount"][0]["constant"] == "other"
+
+
+def test_the_report_is_one_file_that_needs_no_other(api: Api, bench: Bench, tmp_path: Path) -> None:
+    times = {"start_time": "2026-11-21T10:00:00Z", "end_time": "2026-11-21T10:00:07Z"}
+    done = look("SUCCEEDED", tools="SUCCEEDED", produce="SUCCEEDED", consume="SUCCEEDED")
+    for task in done["run_details"]["task_details"]:
+        task.update(times)
+    api.script = [done]
+    digest = "sha256:" + "ab" * 32
+    pods = [
+        {
+            "metadata": {
+                "name": f"w-{name}",
+                "annotations": {"workflows.argoproj.io/node-name": f"w.root.{name}.executor"},
+            },
+            "status": {"phase": "Succeeded", "containerStatuses": [{"name": "main", "imageID": f"{IMAGE}@{digest}"}]},
+        }
+        for name in ("tools", "produce", "consume")
+    ]
+    bench.cluster(pods, {"w-tools": "<b>12</b> categories"})
+    assert bench.smoke(f"--report={tmp_path / 'report'}") == 0
+    text = (tmp_path / "report" / "report.html").read_text()
+    data = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert data["succeeded"] and data["steps"][0]["digest"] == digest
+    assert [step["ended"] - step["started"] for step in data["steps"]] == [7, 7, 7]
+    for words in ("SUCCEEDED (3 of 3 steps)", digest, IMAGE, "2.0.0", "&lt;b&gt;12&lt;/b&gt; categories", "<svg"):
+        assert words in text
+    assert not re.search(r"(?:src|href)=|url\(|@import|<script", text)
+
+
+def test_a_report_of_a_run_that_could_not_be_submitted_replaces_the_last_one(
+    api: Api, bench: Bench, tmp_path: Path
+) -> None:
+    api.fault = lambda method, path: 503
+    assert bench.smoke(f"--report={tmp_path}") == 3
+    assert "FAILED (not submitted)" in (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "report.json").read_text())["succeeded"] is False
+
+
+def test_a_report_that_cannot_be_written_is_wrong_usage(
+    api: Api, bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    api.script = list(GREEN)
+    assert bench.smoke(f"--report={tmp_path / 'file'}") == 2
+    assert "the report cannot be written to" in capsys.readouterr().err
+
+
+def test_older_smoke_runs_are_removed_and_others_are_left_alone(api: Api, bench: Bench) -> None:
+    old = [{"run_id": f"o{n}", "display_name": f"neurobatch-smoke [{n}]", "state": "SUCCEEDED"} for n in range(4)]
+    api.runs = [{"run_id": "busy", "display_name": "neurobatch-smoke [b]", "state": "RUNNING"}, *old]
+    api.script = list(GREEN)
+    assert bench.smoke() == 0
+    assert [row["run_id"] for row in api.runs] == ["busy", "o2", "o3", "r0"]
 
 
 def test_a_failing_step_is_named_with_what_it_printed(

@@ -8,21 +8,20 @@ was lost.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
-
-import requests
 
 from neurobatch.kfp.runs import Health, Run, run_of
+from neurobatch.kfp.transport import Answer, NoAnswerError, Transport
 
 API = "apis/v2beta1"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+TOTAL_SECONDS = 60.0
+"""For one request and all of its answer."""
 ATTEMPTS = 5
 """How often a request that only reads is tried."""
 BACKOFF_SECONDS = (0.5, 8.0)
@@ -35,10 +34,10 @@ TRANSIENT = frozenset({429, 500, 502, 503, 504})
 class KfpError(RuntimeError):
     """The API did not do what was asked; the message is one sentence for an operator."""
 
-    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0) -> None:
-        """Keep the HTTP status (0: no answer) and the seconds that the server asks to wait beside the message."""
+    def __init__(self, message: str, *, status: int = 0, retry_after: float = 0.0, sent: bool = True) -> None:
+        """Keep the HTTP status (0: no answer), the seconds to wait that were asked for, and whether it was sent."""
         super().__init__(message)
-        self.status, self.retry_after = status, retry_after
+        self.status, self.retry_after, self.sent = status, retry_after, sent
 
 
 class UnreachableError(KfpError):
@@ -62,7 +61,7 @@ class Client:
         endpoint: str,
         *,
         namespace: str = "",
-        timeout: tuple[float, float] = (CONNECT_SECONDS, READ_SECONDS),
+        timeout: tuple[float, float, float] = (CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS),
         attempts: int = ATTEMPTS,
         backoff: tuple[float, float] = BACKOFF_SECONDS,
     ) -> None:
@@ -71,16 +70,14 @@ class Client:
         Args:
             endpoint: base URL, without ``/apis``.
             namespace: of the experiments; empty on an installation without multi-user support.
-            timeout: seconds to connect, and between two pieces of an answer.
+            timeout: seconds to connect, between two pieces of an answer, and for a request as a whole.
             attempts: how often a request that only reads is tried.
             backoff: seconds of the first and of the longest pause between attempts.
         """
         self.endpoint = endpoint.rstrip("/")
         self.namespace = namespace
-        self._timeout, self._attempts, self._backoff = timeout, attempts, backoff
-        self._session = requests.Session()
-        # A forwarded port on this machine is never behind the site's proxy, whatever no_proxy forgot to say.
-        self._session.trust_env = not _loopback(urlsplit(self.endpoint).hostname or "")
+        self._attempts, self._backoff = attempts, backoff
+        self._transport = Transport(self.endpoint, *timeout)
 
     def health(self) -> Health:
         """Return what the API says of itself.
@@ -121,6 +118,7 @@ class Client:
         pipeline_spec: Mapping[str, Any],
         platform_spec: Mapping[str, Any] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        fresh: bool = False,
     ) -> Run:
         """Create a run unless one with this ``key`` is there, and return it.
 
@@ -131,12 +129,14 @@ class Client:
             pipeline_spec: the compiled pipeline (IR, the first YAML document).
             platform_spec: its Kubernetes part (the second document), where it has one.
             parameters: of the pipeline, by name.
+            fresh: the key was never sent before, so that nobody needs to look for it first.
 
         Raises:
-            KfpError: refused; or not known whether it was created, which the message says.
+            KfpError: refused; not sent at all (``sent`` is false); or not known whether it was created, as the message
+                says then.
         """
         display_name = f"{name} [{key}]"
-        known = self.find_run(experiment_id, display_name)
+        known = None if fresh else self.find_run(experiment_id, display_name)
         if known:
             return known
         spec: Mapping[str, Any] = pipeline_spec
@@ -151,7 +151,7 @@ class Client:
         try:
             return run_of(self._send("POST", "runs", body))
         except KfpError as error:
-            if error.status and error.status not in TRANSIENT:
+            if not error.sent or (error.status and error.status not in TRANSIENT):
                 raise
             lost = error
         for pause in self._pauses():
@@ -169,16 +169,23 @@ class Client:
         runs = self.runs(experiment_id, display_name=display_name)
         return runs[0] if runs else None
 
-    def runs(self, experiment_id: str, *, display_name: str = "", limit: int = 100) -> list[Run]:
-        """Return up to ``limit`` runs of the experiment, the newest first."""
+    def runs(self, experiment_id: str, *, display_name: str = "", part: str = "", limit: int = 100) -> list[Run]:
+        """Return up to ``limit`` runs of the experiment, the newest first.
+
+        Args:
+            experiment_id: from `ensure_experiment`.
+            display_name: only runs of exactly this name.
+            part: only runs with this in their name.
+            limit: how many at most.
+        """
         query = {"experiment_id": experiment_id, "sort_by": "created_at desc", "page_size": str(min(limit, 100))}
-        if display_name:
-            query["filter"] = _named(display_name)
+        if display_name or part:
+            query["filter"] = _named(display_name) if display_name else _named(part, operation=9)
         found: list[Run] = []
         while len(found) < limit:
             page = self._read("runs", query)
             rows = [run_of(row) for row in page.get("runs") or []]
-            found += [run for run in rows if not display_name or run.name == display_name]
+            found += [run for run in rows if (not display_name or run.name == display_name) and part in run.name]
             token = page.get("next_page_token")
             if not token:
                 break
@@ -188,6 +195,14 @@ class Client:
     def run(self, run_id: str) -> Run:
         """Return one run with its steps."""
         return run_of(self._read(f"runs/{run_id}"))
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run and, with its workflow, its pods; one that is not there is as good."""
+        try:
+            self._send("DELETE", f"runs/{run_id}")
+        except KfpError as error:
+            if error.status != 404:
+                raise
 
     def terminate(self, run_id: str) -> None:
         """End a run; one that is over already stays as it is."""
@@ -254,48 +269,42 @@ class Client:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Send one request, once, and return the JSON object that answers it."""
-        url = f"{self.endpoint}/{API}/{path}"
         try:
-            response = self._session.request(
-                method, url, json=body, params=query, timeout=self._timeout, allow_redirects=False
-            )
-        except requests.RequestException as error:
-            raise UnreachableError(f"{self.endpoint} does not answer: {_cause(error)}.") from error
-        if not response.ok or response.is_redirect:
+            response = self._transport.send(method, f"{API}/{path}", body=body, query=query)
+        except NoAnswerError as error:
+            raise UnreachableError(f"{self.endpoint} does not answer: {error}.", sent=error.sent) from error
+        if not 200 <= response.status < 300:
             raise _refusal(response, self.endpoint)
-        try:
-            answer = response.json() if response.content else {}
-        except ValueError:
-            answer = None
+        answer = response.json() if response.body else {}
+        if answer is None and "json" in response.headers.get("content-type", ""):
+            raise UnreachableError(f"{self.endpoint} does not answer: the answer breaks off.")
         if not isinstance(answer, dict):
             # The UI serves its start page for every path that it does not know.
             raise UnreachableError(
                 f"{self.endpoint} answers, but not as the pipeline API (the UI's address needs /pipeline at its end).",
-                status=response.status_code,
+                status=response.status,
             )
         return answer
 
 
-def _refusal(response: requests.Response, endpoint: str) -> KfpError:
+def _refusal(response: Answer, endpoint: str) -> KfpError:
     """Return what an HTTP error says, as grpc-gateway words it: {"error", "code", "message", "details"}."""
-    try:
-        said = response.json()
-    except ValueError:
-        said = {}
+    said = response.json()
     said = said if isinstance(said, dict) else {}
     details = [row.get("message", "") for row in said.get("details") or [] if isinstance(row, dict)]
     text = next((row for row in details if row), "") or said.get("message") or said.get("error") or ""
     text = " ".join(str(text or response.reason or "no message").split())[:500].rstrip(".")
-    status = response.status_code
-    if response.is_redirect:
-        text = f"it leads to {response.headers.get('Location', 'another address')}: a login page?"
+    status = response.status
+    elsewhere = 300 <= status < 400
+    if elsewhere:
+        text = f"it leads to {response.headers.get('location', 'another address')}: a login page?"
     # A gateway in between (a forward, the UI) answers so while the API is away.
     gone = status in {502, 503, 504} or (status == 500 and not said)
-    kind = UnreachableError if gone or response.is_redirect else KfpError
+    kind = UnreachableError if gone or elsewhere else KfpError
     return kind(
         f"The pipeline API at {endpoint} answered HTTP {status}: {text}.",
         status=status,
-        retry_after=_seconds(response.headers.get("Retry-After")),
+        retry_after=_seconds(response.headers.get("retry-after")),
     )
 
 
@@ -310,29 +319,6 @@ def _seconds(header: str | None) -> float:
         return 0.0
 
 
-def _cause(error: requests.RequestException) -> str:
-    """Return the innermost reason in an operator's words."""
-    inner: BaseException = error
-    while True:
-        reason = getattr(inner, "reason", None)
-        following = reason if isinstance(reason, BaseException) else inner.__cause__ or inner.__context__
-        if following is None:
-            break
-        inner = following
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(inner, ConnectionRefusedError):
-        return "connection refused"
-    return " ".join(str(getattr(inner, "strerror", None) or inner).split())[:200] or type(error).__name__
-
-
-def _named(name: str) -> str:
-    """Return the filter for one display name, as the SDK 2.0.1 sends it (operation 1: equals)."""
-    return json.dumps({"predicates": [{"operation": 1, "key": "display_name", "stringValue": name}]})
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _named(name: str, operation: int = 1) -> str:
+    """Return the filter for a display name: 1 equals, as the SDK 2.0.1 sends it, 9 contains (filter.proto)."""
+    return json.dumps({"predicates": [{"operation": operation, "key": "display_name", "stringValue": name}]})

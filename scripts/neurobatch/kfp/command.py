@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 
-from neurobatch.kfp import smoke
+from neurobatch.kfp import report, smoke
 from neurobatch.kfp.client import Client, KfpError, UnreachableError
 from neurobatch.kfp.pods import Kubectl
 from neurobatch.kfp.template import TemplateError
@@ -41,7 +43,19 @@ def run(args: argparse.Namespace) -> int:
         return USAGE
     except KfpError as error:
         verdict = f"smoke: FAILED (not submitted): {error}"
+        if args.report:
+            # The report of an older run must not pass for this one's.
+            outcome = smoke.Outcome(False, False, verdict, "", 0.0, [], {"endpoint": args.endpoint}, time.time())
+            with contextlib.suppress(OSError):
+                report.write(outcome, Path(args.report))
         print(json.dumps({"succeeded": False, "verdict": verdict}) if args.json else verdict)
         return UNREACHABLE if isinstance(error, UnreachableError) else FAILED
+    if args.report:
+        try:
+            report.write(outcome, Path(args.report))
+        except OSError as error:
+            print(f"neurobatch: the report cannot be written to {args.report}: {error.strerror}.", file=sys.stderr)
+            return USAGE
+        say(f"report: {args.report}/report.html")
     print(json.dumps(dataclasses.asdict(outcome)) if args.json else outcome.verdict)
     return SUCCEEDED if outcome.succeeded else LATE if outcome.timed_out else FAILED

@@ -24,7 +24,8 @@ NODE_NAME = "workflows.argoproj.io/node-name"
 class Pod:
     """A pod: the step it belongs to ("" where it cannot be told), its phase, and in words why it waits or failed.
 
-    ``hopeless`` is true where waiting longer will not help.
+    ``hopeless`` is true where waiting longer will not help; ``digest`` is the image that the step's container really
+    runs on, "" while it has none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Pod:
     phase: str
     reason: str
     hopeless: bool
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Kubectl:
         except ValueError:
             items = []
         return [_pod(item, steps) for item in items]
+
+    def version(self) -> str:
+        """Return the version of the cluster's Kubernetes, "" where it does not answer."""
+        try:
+            said = json.loads(self._output("version", "--output=json") or "{}")
+        except ValueError:
+            return ""
+        return str((said.get("serverVersion") or {}).get("gitVersion", "")) if isinstance(said, dict) else ""
 
     def log(self, pod: str, lines: int = 20) -> list[str]:
         """Return the last lines that the step's own container printed."""
@@ -82,6 +92,14 @@ def _pod(item: Mapping[str, Any], steps: Sequence[str]) -> Pod:
         phase=str(status.get("phase", "Unknown")),
         reason=reason,
         hopeless=hopeless,
+        digest=next(
+            (
+                str(row.get("imageID", "")).rpartition("@")[2] or str(row.get("imageID", ""))
+                for row in status.get("containerStatuses") or []
+                if row.get("name") == "main"
+            ),
+            "",
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 #: States in which a run or step stays (backend/api/v2beta1/run.proto, RuntimeState); the SDK's wait forgets CANCELED.
@@ -21,7 +22,10 @@ class Health:
 
 @dataclass(frozen=True)
 class Task:
-    """One entry of a run's task_details: a step, a driver of one, or the pipeline's own DAG."""
+    """One entry of a run's task_details: a step, a driver of one, or the pipeline's own DAG.
+
+    ``started`` and ``ended`` are Unix times, 0 where the API names none.
+    """
 
     task_id: str
     name: str
@@ -29,17 +33,21 @@ class Task:
     error: str
     pods: tuple[str, ...]
     children: tuple[str, ...]
+    started: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its id, display name, state, error ("" without one) and tasks."""
+    """A run: its id, display name, state, error ("" without one), tasks, and when it began and ended (Unix times)."""
 
     run_id: str
     name: str
     state: str
     error: str
     tasks: tuple[Task, ...]
+    created: float = 0.0
+    ended: float = 0.0
 
     @property
     def over(self) -> bool:
@@ -55,6 +63,8 @@ class Step:
     state: str
     error: str
     pods: tuple[str, ...]
+    started: float = 0.0
+    ended: float = 0.0
 
 
 def run_of(answer: Mapping[str, Any]) -> Run:
@@ -66,6 +76,8 @@ def run_of(answer: Mapping[str, Any]) -> Run:
         state=str(answer.get("state") or UNSPECIFIED),
         error=_message(answer),
         tasks=tuple(_task(row) for row in tasks),
+        created=_moment(answer.get("created_at")),
+        ended=_moment(answer.get("finished_at")),
     )
 
 
@@ -91,6 +103,8 @@ def steps_of(run: Run, names: Iterable[str]) -> list[Step]:
                 state="PENDING" if states[-1] == UNSPECIFIED else states[-1],
                 error=next((task.error for task in related if task.error), ""),
                 pods=tuple(dict.fromkeys(pod for task in related for pod in task.pods if pod)),
+                started=min((task.started for task in related if task.started), default=0.0),
+                ended=max((task.ended for task in own if task.ended), default=0.0),
             )
         )
     return steps
@@ -105,7 +119,17 @@ def _task(row: Mapping[str, Any]) -> Task:
         error=_message(row),
         pods=tuple(str(part.get("pod_name", "")) for part in (row, *children)),
         children=tuple(str(child.get("task_id", "")) for child in children),
+        started=_moment(row.get("start_time")) or _moment(row.get("create_time")),
+        ended=_moment(row.get("end_time")),
     )
+
+
+def _moment(text: Any) -> float:
+    """Return a time of the API as Unix time; 0 for none, and for Go's zero time, which stands for "not yet"."""
+    try:
+        return max(0.0, datetime.fromisoformat(str(text)).timestamp())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _message(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from neurobatch.kfp.runs import OVER, Run, Step, steps_of
 PIPELINE = "smoke"
 EXPERIMENT = "neurobatch-smoke"
 LOG_LINES = 20
+KEPT = 3
+"""How many smoke runs stay to be looked at in the pages of Kubeflow Pipelines; older ones go, with their pods."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run ended: a verdict in one line, its steps with their last lines, and whether it was the deadline."""
+    """How the run ended.
+
+    Attributes:
+        succeeded: every step did.
+        timed_out: it was the deadline that ended it.
+        verdict: one line.
+        run_id: its id.
+        seconds: from the submission on.
+        steps: name, state, error, pods, log (last lines), started and ended (Unix times, 0: not known), digest of the
+            image that it ran on ("": not known).
+        about: what was proven with which versions, in words.
+        created: Unix time of the submission.
+    """
 
     succeeded: bool
     timed_out: bool
@@ -52,6 +67,8 @@ class Outcome:
     run_id: str
     seconds: float
     steps: list[dict[str, Any]]
+    about: dict[str, str] = field(default_factory=dict)
+    created: float = 0.0
 
 
 class _HopelessError(Exception):
@@ -137,6 +154,15 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
     say(f"pipeline API {health.version} at {client.endpoint}; image {request.image}")
     experiment = client.ensure_experiment(EXPERIMENT)
     watch = Watch(request, filled.steps, cluster, say)
+    about = {
+        "endpoint": client.endpoint,
+        "Kubeflow Pipelines": health.version,
+        "Kubernetes": (cluster.version() if cluster else "") or "not asked (no kubeconfig)",
+        "pipeline compiled for": request.stack,
+        "runtime image": request.image,
+        "claims": ", ".join(f"{old} as {new}" for old, new in request.claims.items()) or "as compiled",
+    }
+    began = time.time()
     submitted = client.create_run(
         experiment, EXPERIMENT, request.key, pipeline_spec=filled.pipeline, platform_spec=filled.platform
     )
@@ -150,7 +176,20 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
         ended = client.run(submitted.run_id)
     if not ended.over:
         _end(client, ended, say)
-    return _outcome(ended, filled.steps, watch, timed_out=timed_out, deadline=request.deadline)
+    outcome = _outcome(ended, filled.steps, watch, timed_out=timed_out, deadline=request.deadline)
+    _tidy(client, experiment, say)
+    return dataclasses.replace(outcome, about=about, created=began)
+
+
+def _tidy(client: Client, experiment: str, say: Callable[[str], None]) -> None:
+    """Delete all smoke runs that are over but the newest; what cannot be deleted is the next run's to try."""
+    try:
+        for old in client.runs(experiment)[KEPT:]:
+            if old.over:
+                client.remove(old.run_id)
+                say(f"the older run {old.run_id} is removed")
+    except KfpError as error:
+        say(f"older runs could not be removed: {error}")
 
 
 def _end(client: Client, run: Run, say: Callable[[str], None]) -> None:
@@ -165,17 +204,27 @@ def _outcome(run: Run, names: list[str], watch: Watch, *, timed_out: bool, deadl
     steps = steps_of(run, names)
     good = sum(step.state == "SUCCEEDED" for step in steps)
     succeeded = run.state == "SUCCEEDED" and good == len(steps)
+    if not timed_out:
+        watch.refresh_pods(run)
     if succeeded:
         verdict = f"smoke: SUCCEEDED ({good} of {len(steps)} steps)"
     else:
-        if not timed_out:
-            watch.refresh_pods(run)
         cause = _cause(run, steps, watch)
         late = f" (not over after {deadline:.0f} s)" if timed_out else ""
         verdict = f"smoke: FAILED ({good} of {len(steps)} steps){late}: {cause}."
+    digests = {pod.step: pod.digest for pod in watch.pods.values() if pod.digest}
     rows = [
-        {"name": s.name, "state": s.state, "error": s.error, "pods": list(s.pods), "log": watch.logs.get(s.name, [])}
-        for s in steps
+        {
+            "name": step.name,
+            "state": step.state,
+            "error": step.error,
+            "pods": list(step.pods),
+            "log": watch.logs.get(step.name, []),
+            "started": step.started,
+            "ended": step.ended,
+            "digest": digests.get(step.name, ""),
+        }
+        for step in steps
     ]
     return Outcome(succeeded, timed_out, verdict, run.run_id, round(watch.elapsed, 1), rows)
 
