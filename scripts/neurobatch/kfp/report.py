@@ -23,7 +23,8 @@ h2{font-size:1.1rem;margin:2rem 0 .6rem}
 .verdict{border-left:.4rem solid;padding:.7rem 1rem;background:var(--card);overflow-wrap:anywhere}
 .good{border-color:#1f8a4c}.bad{border-color:#c2352b}table{border-collapse:collapse;width:100%}
 
-td,th{border-bottom:1px solid var(--line);padding:.35rem .6rem .35rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
+td,th{border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+td,th{padding:.35rem .6rem .35rem 0;text-align:left;vertical-align:top}
 
 th{font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--ink)}svg .soft{fill:var(--soft)}
