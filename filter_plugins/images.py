@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from neurobatch.images import containerd_hosts, pull_reference
+from neurobatch.images import containerd_hosts, pull_reference, replaced, substitutions
 
 
 class FilterModule:
@@ -13,4 +13,9 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"neurobatch_containerd_hosts": containerd_hosts, "neurobatch_pull_reference": pull_reference}
+        return {
+            "neurobatch_containerd_hosts": containerd_hosts,
+            "neurobatch_pull_reference": pull_reference,
+            "neurobatch_replaced_images": replaced,
+            "neurobatch_substitutions": substitutions,
+        }

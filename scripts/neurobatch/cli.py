@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
     docs.add_argument("--check", action="store_true", help="write nothing; exit 1 if a README is out of date")
     docs.set_defaults(run=_role_docs)
 
-    pages = commands.add_parser("docs", help="write the generated parts of docs/: preflight's sentences, the picture")
+    pages = commands.add_parser(
+        "docs", help="write the generated parts of docs/: preflight's sentences, the stacks, the picture"
+    )
     pages.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     pages.set_defaults(run=_docs)
 
@@ -61,7 +63,7 @@ def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     smoke.add_argument("--endpoint", required=True, metavar="URL", help="e.g. http://127.0.0.1:31380/pipeline")
     smoke.add_argument("--image", required=True, help="image that the steps run on: the stack's runtime image")
     smoke.add_argument(
-        "--compiled-for", default="kfp-2.0.0", metavar="STACK", help="which compiled pipeline (default %(default)s)"
+        "--compiled-for", default="", metavar="STACK", help="which compiled pipeline (default: by the API's release)"
     )
     smoke.add_argument(
         "--claim", action="append", default=[], type=_pair, metavar="OLD=NEW", help="mount claim NEW in place of OLD"

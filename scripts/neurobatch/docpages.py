@@ -1,4 +1,4 @@
-"""Write the generated parts of docs/: what preflight says, in its own sentences, and the picture.
+"""Write the generated parts of docs/: what preflight says, in its own sentences, the stacks' tables, and the picture.
 
 The sentences come from the checks themselves, fed the recorded hosts of the unit tests and a few slips of an inventory,
 so that the page cannot say something else than a run.
@@ -14,12 +14,13 @@ from typing import Any
 
 import yaml
 
-from neurobatch import inventory, picture, preflight, specs, stacks
+from neurobatch import inventory, picture, preflight, specs, stackdocs, stacks
 from neurobatch.preflight import Finding, Wanted
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOSTS = PROJECT / "tests" / "unit" / "fixtures" / "hosts"
 PAGE = PROJECT / "docs" / "preflight.md"
+STACKS = PROJECT / "docs" / "stacks.md"
 PICTURE = PROJECT / "docs" / "images" / "architecture.svg"
 
 #: What stands for an operator's slips in the inventory, in the order of the table.
@@ -37,7 +38,9 @@ SLIPS: tuple[tuple[str, Any], ...] = (
 
 def outdated() -> dict[Path, str]:
     """Return the generated files that differ from what they should be, by path, with the text they should have."""
+    tables = {name: _table(rows[0], rows[1:]) for name, rows in stackdocs.parts().items()}
     pages = {PICTURE: picture.render(), PAGE: fill(PAGE.read_text(encoding="utf-8"), parts())}
+    pages[STACKS] = fill(STACKS.read_text(encoding="utf-8"), tables)
     return {
         path: text for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
     }

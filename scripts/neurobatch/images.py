@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
+
+#: Where a stack's `place` is counted from in each kind of object.
+_ROOTS = {"Deployment": "/spec/template/spec/containers/0/", "ConfigMap": "/data/"}
 
 
 def registry_of(reference: str) -> str:
@@ -48,3 +53,31 @@ def containerd_hosts(mirrors: Mapping[str, str], folder: str) -> list[dict[str, 
         }
         for registry, url in sorted(mirrors.items())
     ]
+
+
+def substitutions(images: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return Kustomize's patches (target, patch) that put a release's images in place of those its manifests name.
+
+    Args:
+        images: `kubeflow_pipelines.images` of a stack.
+
+    Each patch tests first that the manifests name what the stack says; `kubectl kustomize` fails where they do not. An
+    object that an earlier patch has deleted is passed over.
+    """
+    patches = []
+    for name in sorted(images):
+        row = images[name]
+        kind, _, rest = row["place"].partition("/")
+        if row["substitute"] is None or kind not in _ROOTS:
+            continue
+        target, _, pointer = rest.partition(" ")
+        path = _ROOTS[kind] + pointer
+        steps = [{"op": "test", "path": path, "value": row["image"]}]
+        steps += [{"op": "replace", "path": path, "value": row["substitute"]}]
+        patches.append({"target": {"kind": kind, "name": target}, "patch": json.dumps(steps)})
+    return patches
+
+
+def replaced(images: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the names that must be gone from the manifests once the substitutions were made."""
+    return sorted(row["image"] for row in images.values() if row["substitute"] is not None)

@@ -91,6 +91,17 @@ def resolve(name: str, stack_dirs: Sequence[str | Path] = (), shipped_dir: Path 
     return {**merged, "derives": parent_name, "origin": f"site, derived from {parent_name}"}
 
 
+def sdk_requirements(name: str) -> str:
+    """Return requirements/<name>.in: what compiles pipelines for a shipped stack.
+
+    Raises:
+        StackError: no such stack, or its file is not valid.
+    """
+    pins = resolve(name)["kubeflow_pipelines"]["sdk"]
+    lines = [f"# What compiles pipelines for the stack {name}: its kubeflow_pipelines.sdk, written by `make lock`."]
+    return "\n".join([*lines, *(f"{package}=={pins[package]}" for package in sorted(pins)), ""])
+
+
 def nearest_stack(hint: str, names: Iterable[str] = ()) -> str:
     """Return the stack whose name is most like ``hint`` ("elyra 3.15.0"), or the default when none is like it."""
     return nearest(hint, [*names] or [*known()], cutoff=0.5) or DEFAULT
@@ -187,6 +198,13 @@ def _validate(data: Mapping[str, Any], path: Path) -> None:
     errors = sorted(_validator().iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         _explain(errors[0], path)
+    for name, row in data["kubeflow_pipelines"]["images"].items():
+        place = str(row["place"])
+        if place.startswith("program ") and row["substitute"] is not None:
+            raise StackError(
+                f"{path}: kubeflow_pipelines.images.{name}.substitute would have no effect, since the {place} names the "
+                "image itself: leave it null and serve the image with registry_mirrors"
+            )
 
 
 def _explain(error: ValidationError, path: Path) -> NoReturn:

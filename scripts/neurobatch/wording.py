@@ -10,9 +10,16 @@ SUGGEST = 0.6
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = SUGGEST) -> str | None:
-    """Return the name in ``known`` that is most like ``word``, or None when none reaches ``cutoff``."""
-    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=cutoff)
-    return matches[0] if matches else None
+    """Return the name in ``known`` that is most like ``word``, or None when none reaches ``cutoff``.
+
+    Of equals, one that ``word`` is the beginning of comes first, then the first of the alphabet.
+    """
+
+    def likeness(name: str) -> tuple[float, bool]:
+        return difflib.SequenceMatcher(None, name, word).ratio(), name.startswith(word)
+
+    best = max(sorted(known), key=likeness, default=None)
+    return best if best is not None and likeness(best)[0] >= cutoff else None
 
 
 def listed(words: Iterable[object], last: str = "and") -> str:

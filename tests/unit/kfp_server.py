@@ -28,6 +28,7 @@ class Api:
         self.terminated: list[str] = []
         self.page_size = 2
         self.made = 0
+        self.version = "2.0.0"
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, dict[str, Any]]:
         """Return status and body for one request."""
@@ -36,7 +37,7 @@ class Api:
         name = predicates[0]["stringValue"] if predicates and predicates[0]["operation"] == 1 else None
         part = predicates[0]["stringValue"] if predicates and predicates[0]["operation"] == 9 else ""
         if parts == ["healthz"]:
-            return 200, {"commit_sha": "0", "tag_name": "2.0.0", "multi_user": False}
+            return 200, {"commit_sha": "0", "tag_name": self.version, "multi_user": False}
         if parts[0] == "experiments":
             return self._experiments(method, name, body)
         if parts == ["runs"]:

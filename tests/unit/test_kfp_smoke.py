@@ -236,7 +236,7 @@ def test_nobody_there_is_exit_3(bench: Bench, api: Api, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--compiled-for=kfp-9"], "is not compiled for 'kfp-9'; there is kfp-2.0.0"),
+        (["--compiled-for=kfp-9"], "is not compiled for 'kfp-9'; there is kfp-2.0.0, kfp-2.5.0"),
         (["--claim=a=b"], "No step of this pipeline mounts the claim a."),
         (["--kubeconfig=/nowhere"], "/nowhere cannot be read"),
     ],
@@ -246,10 +246,34 @@ def test_wrong_usage_is_exit_2(bench: Bench, argv: list[str], words: str, capsys
     assert words in capsys.readouterr().err
 
 
-def test_the_template_is_not_changed_by_filling_it() -> None:
-    loaded = template.load("smoke", "kfp-2.0.0")
+@pytest.mark.parametrize(
+    ("version", "argv", "sdk"),
+    [
+        ("2.0.0", [], "kfp-2.0.1"),
+        ("2.5.0+rehearsal", [], "kfp-2.14.6"),
+        ("2.5.0", ["--compiled-for=kfp-2.0.0"], "kfp-2.0.1"),
+    ],
+)
+def test_the_pipeline_is_the_one_compiled_for_the_server_s_release(
+    bench: Bench, api: Api, version: str, argv: list[str], sdk: str
+) -> None:
+    api.script, api.version = list(GREEN), version
+    assert bench.smoke(*argv, cluster=False) == 0
+    assert api.runs[0]["pipeline_spec"]["pipeline_spec"]["sdkVersion"] == sdk
+
+
+def test_a_release_without_a_pipeline_is_refused(bench: Bench, api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.version = "2.16.0"
+    assert bench.smoke() == 2
+    assert "is not compiled for 'kfp-2.16.0'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stack", template.known("smoke"))
+def test_the_template_is_not_changed_by_filling_it(stack: str) -> None:
+    loaded = template.load("smoke", stack)
     filled = template.fill(loaded, IMAGE, {"cvmfs-neurodesk": "x"})
-    assert loaded == template.load("smoke", "kfp-2.0.0") != filled
+    assert loaded == template.load("smoke", stack) != filled
+    assert "cvmfs-neurodesk" not in str(filled.platform), "the back end would mount the template's claim"
     assert loaded.steps == ["produce", "tools", "consume"]
     with pytest.raises(template.TemplateError, match="runtime image"):
         template.fill(filled, IMAGE)

@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from neurobatch import stacks
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "scripts" / "neurobatch" / "kfp" / "specs"
-LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("kfp-*.txt"))
+LOCKS = sorted(stacks.known())
 #: KFP 2.0.0 parses the pipeline strictly (backend/src/apiserver/template), its driver the Kubernetes part of each step.
 STRICT = """
 import json, sys, yaml
@@ -38,6 +39,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the SDK's environment cannot be made here: {run.stderr.strip()[-300:]}")
     assert run.returncode == 0, run.stderr
     return folder
+
+
+def test_every_stack_has_every_pipeline() -> None:
+    wanted = {f"{source.stem}-{lock}.yaml" for source in SPECS.glob("*.py") for lock in LOCKS}
+    assert wanted == {path.name for path in SPECS.glob("*.yaml")}
 
 
 @pytest.mark.slow

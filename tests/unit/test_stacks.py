@@ -25,9 +25,19 @@ PARENT = dedent("""\
       kubectl: *tool
       helm: *tool
     minikube: {base_image: "example.org/node:1"}
-    kubeflow_pipelines: {version: 2.0.0, url: "https://example.org/kfp.tar.gz", tree_sha256: null}
-    cvmfs_csi: {version: 2.5.2, chart: "oci://example.org/cvmfs-csi", url: null}
-    runtime_image: {name: "example.org/runtime:1"}
+    kubeflow_pipelines:
+      version: 2.0.0
+      url: "https://example.org/kfp.tar.gz"
+      tree_sha256: null
+      sdk: {kfp: 2.0.1}
+      images:
+        driver: {image: "example.org/driver:1", substitute: null, needed: [v2], place: program api-server, source: x}
+    cvmfs_csi:
+      version: 2.5.2
+      chart: "oci://example.org/cvmfs-csi"
+      url: null
+      images: {cvmfs-csi: {image: "example.org/cvmfs-csi:1", source: x}}
+    runtime_image: {name: "example.org/runtime:1", python: {minimum: "3.8", maximum: "3.11"}}
     """)
 
 
@@ -112,6 +122,15 @@ REFUSED = {
     "package name": (
         'neurodesktop: {constraints: {Jupyter_Client: "8.0"}}',
         "neurodesktop.constraints names 'Jupyter_Client': write package names in lower case, with hyphens only",
+    ),
+    "image without a registry": (
+        "kubeflow_pipelines: {images: {driver: {image: driver}}}",
+        "kubeflow_pipelines.images.driver.image is 'driver', but must match",
+    ),
+    "substitute without effect": (
+        "kubeflow_pipelines: {images: {driver: {substitute: example.org/mine:1}}}",
+        "kubeflow_pipelines.images.driver.substitute would have no effect, since the program api-server names the image "
+        "itself: leave it null and serve the image with registry_mirrors",
     ),
     "key twice": ("neurodesktop: {repo: a, repo: b}", "line 3: repo stands twice: remove one of the two"),
 }

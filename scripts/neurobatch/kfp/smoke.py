@@ -28,7 +28,7 @@ class Request:
 
     Attributes:
         image: what the steps run on.
-        stack: for which the pipeline was compiled.
+        stack: for which the pipeline was compiled; empty for the release that the API says it is.
         claims: claim in the pipeline to claim in the cluster, where they differ.
         deadline: seconds for the whole run.
         key: the same key again finds the run that is there instead of making one.
@@ -37,7 +37,7 @@ class Request:
     """
 
     image: str
-    stack: str = "kfp-2.0.0"
+    stack: str = ""
     claims: Mapping[str, str] = field(default_factory=dict)
     deadline: float = 600
     key: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
@@ -149,8 +149,10 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
         KfpError: the API cannot be reached or refuses the pipeline.
         template.TemplateError: the pipeline is not there for this stack, or lacks a claim.
     """
-    filled = template.fill(template.load(PIPELINE, request.stack), request.image, request.claims)
     health = client.health()
+    # A version may carry build metadata after a plus sign, which says nothing about what the API takes.
+    stack = request.stack or f"kfp-{health.version.partition('+')[0]}"
+    filled = template.fill(template.load(PIPELINE, stack), request.image, request.claims)
     say(f"pipeline API {health.version} at {client.endpoint}; image {request.image}")
     experiment = client.ensure_experiment(EXPERIMENT)
     watch = Watch(request, filled.steps, cluster, say)

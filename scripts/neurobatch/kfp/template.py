@@ -82,6 +82,8 @@ def fill(template: Template, image: str, claims: Mapping[str, str] | None = None
         container["image"] = image
     executors = platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     mounts = [mount for row in executors.values() for mount in row.get("pvcMount", [])]
+    # Since 2.13 the SDK writes a constant name twice, and a back end that knows the later field takes it from there.
+    mounts += [mount["pvcNameParameter"]["runtimeValue"] for mount in mounts if "pvcNameParameter" in mount]
     for old, new in (claims or {}).items():
         found = [mount for mount in mounts if mount.get("constant") == old]
         if not found:

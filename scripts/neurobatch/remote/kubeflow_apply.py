@@ -1,7 +1,7 @@
 """Apply Kubeflow Pipelines and wait until its API answers, saying meanwhile how far it is.
 
-Parameters: kubectl, kubeconfig, manifests and overlay (folders), secrets_dir, version, seconds (deadline), record and
-configuration (what to note where when all is well).
+Parameters: kubectl, kubeconfig, manifests and overlay (folders), replaced (images that the overlay must have taken out),
+secrets_dir, version, seconds (deadline), record and configuration (what to note where when all is well).
 """
 
 from __future__ import annotations
@@ -79,18 +79,25 @@ def secrets(directory: Path) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
-def rendered(kubectl: Kubectl, overlay: str) -> str:
-    """Return the overlay's objects as one JSON List, every port with its protocol.
+def rendered(kubectl: Kubectl, overlay: str, replaced: list[str]) -> str:
+    """Return the overlay's objects as one JSON List, every port with its protocol, none with an image of ``replaced``.
 
     Kubernetes before 1.23 cannot apply a port server-side whose protocol is left to its default (kubernetes#92332).
     """
-    text = output(*kubectl.argv, "kustomize", overlay, seconds=60)
-    argv = [*kubectl.argv, "create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-"]
-    run = subprocess.run(argv, input=text or "", capture_output=True, text=True, check=False)
-    if not text or run.returncode:
+    run = subprocess.run([*kubectl.argv, "kustomize", overlay], capture_output=True, text=True, check=False)
+    if run.returncode == 0:
+        argv = [*kubectl.argv, "create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-"]
+        run = subprocess.run(argv, input=run.stdout, capture_output=True, text=True, check=False)
+    if run.returncode:
         sys.exit(
             f"REFUSED: the overlay cannot be rendered ({run.stderr.strip()[-300:]}); try kubectl kustomize {overlay}."
         )
+    for image in replaced:
+        if f'"{image}"' in run.stdout:
+            sys.exit(
+                f"REFUSED: {image} is still in the manifests of Kubeflow Pipelines, though the stack replaces it; "
+                "correct the image's place in the stack."
+            )
     decoder, at = json.JSONDecoder(), 0
     items: list[Any] = []
     while at < len(run.stdout):
@@ -170,7 +177,8 @@ def main(params: dict[str, Any]) -> None:
     names = [f"crd/{name}" for name in crds]
     if output(*kubectl.argv, "wait", "--for=condition=established", "--timeout=60s", *names, seconds=90) is None:
         sys.exit("REFUSED: the custom resources are not established after 60 s; look at `kubectl get crds`.")
+    objects = rendered(kubectl, params["overlay"], params["replaced"])
     kubectl.apply("the credentials", "-f", "-", stdin=secrets(Path(params["secrets_dir"])))
-    kubectl.apply(f"Kubeflow Pipelines {params['version']}", "-f", "-", stdin=rendered(kubectl, params["overlay"]))
+    kubectl.apply(f"Kubeflow Pipelines {params['version']}", "-f", "-", stdin=objects)
     wait(kubectl, params["seconds"], params["version"])
     Path(params["record"]).write_text(params["configuration"], encoding="utf-8")
