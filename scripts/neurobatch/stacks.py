@@ -202,8 +202,8 @@ def _validate(data: Mapping[str, Any], path: Path) -> None:
         place = str(row["place"])
         if place.startswith("program ") and row["substitute"] is not None:
             raise StackError(
-                f"{path}: kubeflow_pipelines.images.{name}.substitute would have no effect, since the {place} names the "
-                "image itself: leave it null and serve the image with registry_mirrors"
+                f"{path}: kubeflow_pipelines.images.{name}.substitute would have no effect, since the {place} names "
+                "the image itself: leave it null and serve the image with registry_mirrors"
             )
 
 

@@ -129,8 +129,8 @@ REFUSED = {
     ),
     "substitute without effect": (
         "kubeflow_pipelines: {images: {driver: {substitute: example.org/mine:1}}}",
-        "kubeflow_pipelines.images.driver.substitute would have no effect, since the program api-server names the image "
-        "itself: leave it null and serve the image with registry_mirrors",
+        "kubeflow_pipelines.images.driver.substitute would have no effect, since the program api-server names the "
+        "image itself: leave it null and serve the image with registry_mirrors",
     ),
     "key twice": ("neurodesktop: {repo: a, repo: b}", "line 3: repo stands twice: remove one of the two"),
 }

@@ -160,7 +160,7 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
         "endpoint": client.endpoint,
         "Kubeflow Pipelines": health.version,
         "Kubernetes": (cluster.version() if cluster else "") or "not asked (no kubeconfig)",
-        "pipeline compiled for": request.stack,
+        "pipeline compiled for": stack,
         "runtime image": request.image,
         "claims": ", ".join(f"{old} as {new}" for old, new in request.claims.items()) or "as compiled",
     }

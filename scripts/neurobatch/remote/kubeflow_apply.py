@@ -1,7 +1,7 @@
 """Apply Kubeflow Pipelines and wait until its API answers, saying meanwhile how far it is.
 
-Parameters: kubectl, kubeconfig, manifests and overlay (folders), replaced (images that the overlay must have taken out),
-secrets_dir, version, seconds (deadline), record and configuration (what to note where when all is well).
+Parameters: kubectl, kubeconfig, manifests and overlay (folders), replaced (images that the overlay must have taken
+out), secrets_dir, version, seconds (deadline), record and configuration (what to note where when all is well).
 """
 
 from __future__ import annotations
