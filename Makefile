@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-pipelines demo-down demo-ssh test lint unit molecule lock docs specs
+.PHONY: help test-servers venv demo demo-pipelines demo-down demo-ssh test lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -38,6 +38,9 @@ specs: venv ## compile the pipelines with each stack's kfp SDK (in .venv-kfp-<st
 
 docs: venv ## write the generated parts of the documentation
 	@.venv/bin/neurobatch role-docs && .venv/bin/neurobatch docs
+
+test-servers: venv ## probe, downloads and pins against a real registry, proxy and file servers
+	@.venv/bin/pytest -q tests/doors
 
 lock: venv ## resolve pyproject.toml into requirements/lock.txt
 	@scripts/lock

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from neurobatch import mirrors
+
 #: Keys that dockerd takes over on SIGHUP (`systemctl reload docker`); every other change needs a restart.
 RELOADABLE = frozenset(
     {"debug", "features", "insecure-registries", "labels", "live-restore", "max-concurrent-downloads",
@@ -39,25 +41,29 @@ def parse(text: str | None, where: str = "/etc/docker/daemon.json") -> dict[str,
     return data
 
 
-def wanted(registry_mirrors: Mapping[str, str], log_max_size: str, log_max_file: int) -> dict[str, Any]:
+def wanted(registry_mirrors: Mapping[str, Any], log_max_size: str, log_max_file: int) -> dict[str, Any]:
     """Return the settings that Neurobatch would like dockerd to have.
 
     Args:
-        registry_mirrors: registry host to base URL of its mirror. Docker itself mirrors docker.io only; another
-            registry is pulled from the mirror by name, which over plain HTTP dockerd must be told to accept.
+        registry_mirrors: the variable. Docker itself mirrors docker.io only, without a login and without a path; what
+            else is mirrored is pulled from the mirror by name, which over plain HTTP dockerd must be told to accept.
         log_max_size: size at which a container's log is rotated, in dockerd's notation ("50m").
         log_max_file: how many rotated logs of a container are kept.
+
+    Raises:
+        MirrorError: an entry of ``registry_mirrors`` cannot be used.
     """
     settings: dict[str, Any] = {
         "log-driver": "json-file",
         "log-opts": {"max-size": log_max_size, "max-file": str(log_max_file)},
     }
-    if "docker.io" in registry_mirrors:
-        settings["registry-mirrors"] = [registry_mirrors["docker.io"]]
-    others = [url for host, url in registry_mirrors.items() if host != "docker.io"]
-    plain = sorted({url.removeprefix("http://").split("/")[0] for url in others if url.startswith("http://")})
+    known = mirrors.read(registry_mirrors)
+    hub = known.get("docker.io")
+    if hub and not hub.by_name:
+        settings["registry-mirrors"] = [hub.url]
+    plain = {mirror.host for name, mirror in known.items() if mirror.plain and (name != "docker.io" or mirror.by_name)}
     if plain:
-        settings["insecure-registries"] = plain
+        settings["insecure-registries"] = sorted(plain)
     return settings
 
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from neurobatch.mirrors import Mirror
+
 #: Where a stack's `place` is counted from in each kind of object.
 _ROOTS = {"Deployment": "/spec/template/spec/containers/0/", "ConfigMap": "/data/"}
 
@@ -18,41 +20,32 @@ def registry_of(reference: str) -> str:
     return "docker.io"
 
 
-def pull_reference(reference: str, mirrors: Mapping[str, str]) -> str:
+def qualified(reference: str) -> str:
+    """Return an image reference with its registry's host, and Docker Hub's official images with "library"."""
+    registry = registry_of(reference)
+    name = reference.removeprefix(f"{registry}/")
+    if registry == "docker.io" and "/" not in name.partition("@")[0]:
+        name = f"library/{name}"
+    return f"{registry}/{name}"
+
+
+def pull_reference(reference: str, mirrors: Mapping[str, Any]) -> str:
     """Return the name by which Docker has to pull ``reference`` where registries are mirrored.
 
     Args:
         reference: an image, by tag or digest.
-        mirrors: registry host to base URL of its mirror.
+        mirrors: the variable `registry_mirrors`.
 
-    Docker consults mirrors for docker.io by itself; an image of any other registry is asked from the mirror by name.
+    Docker consults a mirror for docker.io by itself if it can (`Mirror.by_name`); an image of any other registry is
+    asked from the mirror by name.
     """
     registry = registry_of(reference)
-    if registry == "docker.io" or registry not in mirrors:
+    if registry not in mirrors:
         return reference
-    mirror = mirrors[registry].split("://", 1)[-1].rstrip("/")
-    return f"{mirror}/{reference.removeprefix(registry + '/')}"
-
-
-def containerd_hosts(mirrors: Mapping[str, str], folder: str) -> list[dict[str, str]]:
-    """Return containerd's hosts.toml files (path, content, mode) that put the mirrors in front of their registries.
-
-    Args:
-        mirrors: registry host to base URL of its mirror.
-        folder: what stands for / of the node, such as Minikube's folder of files to sync.
-
-    Pulls by digest go to the mirror, too. https://github.com/containerd/containerd/blob/main/docs/hosts.md
-    """
-    upstream = {"docker.io": "https://registry-1.docker.io"}
-    return [
-        {
-            "path": f"{folder}/etc/containerd/certs.d/{registry}/hosts.toml",
-            "mode": "0644",
-            "content": f'server = "{upstream.get(registry, "https://" + registry)}"\n\n[host."{url.rstrip("/")}"]\n'
-            '  capabilities = ["pull", "resolve"]\n',
-        }
-        for registry, url in sorted(mirrors.items())
-    ]
+    mirror = Mirror.of(mirrors[registry], registry)
+    if registry == "docker.io" and not mirror.by_name:
+        return reference
+    return f"{mirror.name}/{qualified(reference).removeprefix(registry + '/')}"
 
 
 def substitutions(images: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

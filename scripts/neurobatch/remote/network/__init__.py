@@ -1,0 +1,1 @@
+"""What the server can reach: files and images, asked for as the installation will ask. Entry: `probe.answers`."""
