@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.rehearsal import gitrepo, server
 from tests.rehearsal.common import Refusal, say
-from tests.rehearsal.instance import STACK, STACKS, Instance
+from tests.rehearsal.instance import STACK, STACKS, Instance, known_stacks
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--instance", default="demo", help="name of the instance (default: %(default)s)")
     start = verbs.add_parser("up", parents=[common], help="start the containers, or what of them is missing")
+    start.add_argument(
+        "--stack", default="", metavar="NAME", help=f"{' or '.join(known_stacks())} (default: {STACK}, or what runs)"
+    )
     start.add_argument("--cluster", action="store_true", help="also what a cluster needs (builds Kubernetes)")
     verbs.add_parser("down", parents=[common], help="remove everything but the cache")
     verbs.add_parser("reboot", parents=[common], help="restart the server and wait for its sshd")
@@ -34,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     login.add_argument("command", nargs="*", help="after --: a command, as ssh takes it")
     status = verbs.add_parser("status", parents=[common], help="say what runs")
     status.add_argument("--json", action="store_true", help="print one JSON object")
-    verbs.add_parser("pin", help=f"write the Neurodesktop stand-in's commit into {STACK}.yml")
+    verbs.add_parser("pin", help="write the Neurodesktop stand-in's commit into the rehearsal's stacks")
     return top
 
 
@@ -54,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     if args.verb == "pin":
         return _pin()
-    instance = Instance(args.instance)
+    instance = Instance(args.instance, stack=getattr(args, "stack", ""))
     if args.verb == "up":
         state = instance.up(cluster=args.cluster)
         inventory = Path(state["inventory"]).parent.relative_to(state["checkout"])
@@ -88,10 +91,10 @@ def _print_status(instance: Instance, *, as_json: bool) -> None:
 
 
 def _pin() -> int:
-    """Write the commit that the stand-in's files make into the rehearsal's stack file."""
+    """Write the commit that the stand-in's files make into the rehearsal's stack files."""
     with tempfile.TemporaryDirectory() as folder:
         commit = gitrepo.build(Path(folder))
-    path = STACKS / f"{STACK}.yml"
-    path.write_text(re.sub(r"(?m)^(\s*commit: )\S+$", rf"\g<1>{commit}", path.read_text()))
+    for path in STACKS.glob("*.yml"):
+        path.write_text(re.sub(r"(?m)^(\s*commit: )\S+$", rf"\g<1>{commit}", path.read_text()))
     print(commit)
     return 0

@@ -14,7 +14,7 @@ from neurobatch import jupyter
 
 from tests.rehearsal import server
 from tests.rehearsal.common import Refusal, say
-from tests.rehearsal.instance import STACK, Instance
+from tests.rehearsal.instance import Instance, known_stacks
 from tests.rehearsal.names import CHECKOUT
 from tests.rehearsal.tunnel import tunnel
 
@@ -66,11 +66,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return 0, or the code of what failed first."""
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.demo", description=__doc__)
     parser.add_argument("--pipelines", action="store_true", help="go on to the cluster and the smoke pipeline")
-    pipelines = parser.parse_args(argv).pipelines
+    parser.add_argument(
+        "--stack",
+        default=os.environ.get("STACK", ""),
+        metavar="NAME",
+        help=f"{' or '.join(known_stacks())} (default: $STACK, else the first, or what runs)",
+    )
+    args = parser.parse_args(argv)
+    pipelines = args.pipelines
     book = "playbooks/pipelines.yml" if pipelines else "site.yml"
     started = time.monotonic()
     try:
-        instance = Instance("demo")
+        instance = Instance("demo", stack=args.stack)
         state = instance.up(cluster=pipelines)
         say(f"provisioning the server over SSH: ansible-playbook -i inventories/sandbox {book}")
         playbook = Path(sys.executable).with_name("ansible-playbook")
@@ -87,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(
         FAREWELL.format(
-            stack=STACK,
+            stack=state["stack"],
             link=f"http://127.0.0.1:8888/lab?token={secret}",
             key=os.path.relpath(state["private_key"], CHECKOUT),
             known_hosts=os.path.relpath(state["known_hosts"], CHECKOUT),

@@ -43,10 +43,22 @@ STACKS = Path(__file__).parent / "stacks"
 class Instance:
     """A named rehearsal of this checkout."""
 
-    def __init__(self, instance: str = "demo", checkout: Path = CHECKOUT) -> None:
-        """Name the instance; nothing is started or read yet."""
+    def __init__(self, instance: str = "demo", checkout: Path = CHECKOUT, stack: str = "") -> None:
+        """Name the instance; nothing is started or read yet.
+
+        Args:
+            instance: its name.
+            checkout: the checkout that it belongs to.
+            stack: of `stacks/`; empty for that of the instance that is there, or the first.
+
+        Raises:
+            Refusal: no such stack.
+        """
+        if stack and stack not in known_stacks():
+            raise Refusal(f"The rehearsal has no stack {stack}: take {' or '.join(known_stacks())}.")
         self.names = Names(instance, checkout.resolve())
         self.cache = cache_root(checkout=checkout)
+        self._wanted = stack
 
     # --- what is there -------------------------------------------------------------------------------
 
@@ -65,6 +77,25 @@ class Instance:
                 f"The rehearsal `{name}` is not up: start it with `python -m tests.rehearsal up --instance {name}`."
             ) from None
         return loaded
+
+    @property
+    def stack(self) -> str:
+        """The stack that the server is provisioned with.
+
+        Raises:
+            Refusal: another one than it was brought up with is asked for.
+        """
+        try:
+            running: str = self.state.get("stack", STACK)
+        except Refusal:
+            return self._wanted or STACK
+        if self._wanted not in ("", running):
+            name = self.names.instance
+            raise Refusal(
+                f"The rehearsal `{name}` is up with {running}, and a server keeps its stack: end it with "
+                f"`python -m tests.rehearsal down --instance {name}`, then start it with {self._wanted}."
+            )
+        return running
 
     def status(self) -> dict[str, Any]:
         """Return what runs: ``{instance, up, engine, containers: {part: state}, state: {…}|None}``."""
@@ -130,6 +161,7 @@ class Instance:
         Args:
             cluster: have in the mirror what a cluster is made of, too; the first time builds Kubernetes (minutes).
         """
+        say(f"the stack is {self.stack}")
         engine.check_disk(self.cache)
         engine.ensure(self.cache / "run")
         engine.check_disk(Path(engine.docker("info", "--format", "{{.DockerRootDir}}")))
@@ -140,13 +172,13 @@ class Instance:
     def _up(self, *, cluster: bool) -> dict[str, Any]:
         self.names.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         roots.prepare(self.cache)
-        simple = wheels.ensure(constraints(), self.names, self.cache)
+        simple = wheels.ensure(constraints(self.stack), self.names, self.cache)
         registry = mirror.ensure_registry(self.names, self.cache)
         commit = gitrepo.build(self.names.state_dir / "git")
-        expected = stack_file()["neurodesktop"]["commit"]
+        expected = stack_file(self.stack)["neurodesktop"]["commit"]
         if commit != expected:
             raise Refusal(
-                f"tests/rehearsal/neurodesktop makes commit {commit}, and tests/rehearsal/stacks/{STACK}.yml "
+                f"tests/rehearsal/neurodesktop makes commit {commit}, and tests/rehearsal/stacks/{self.stack}.yml "
                 f"names {expected}: run `python -m tests.rehearsal pin`."
             )
         files = self.cache / "store" / "files"
@@ -218,6 +250,7 @@ class Instance:
         doors = mirror.Doors.at(address(subnet, "mirror"))
         state: dict[str, Any] = {
             "instance": names.instance,
+            "stack": self.stack,
             "checkout": str(names.checkout),
             "network": names.network,
             "subnet": str(subnet),
@@ -246,7 +279,7 @@ class Instance:
             "ansible_ssh_private_key_file": state["private_key"],
             "ansible_ssh_common_args": server.ssh_common_args(self.names.state_dir),
             "ansible_python_interpreter": "/usr/bin/python3",
-            "stack": STACK,
+            "stack": state["stack"],
             "stack_dirs": [str(STACKS)],
             "registry_mirrors": dict.fromkeys(REGISTRIES, doors.registry),
             "artifact_mirror": doors.artifact_mirror,
@@ -309,19 +342,24 @@ def _remove_unused_images() -> None:
             engine.docker("rmi", tag, check=False)
 
 
-def stack_file() -> dict[str, Any]:
-    """Return the rehearsal's stack file as it is written, not merged with its parent."""
-    loaded: dict[str, Any] = yaml.safe_load((STACKS / f"{STACK}.yml").read_text())
+def known_stacks() -> list[str]:
+    """Return the names of the rehearsal's stacks."""
+    return sorted(path.stem for path in STACKS.glob("*.yml"))
+
+
+def stack_file(stack: str = STACK) -> dict[str, Any]:
+    """Return a stack file of the rehearsal as it is written, not merged with its parent."""
+    loaded: dict[str, Any] = yaml.safe_load((STACKS / f"{stack}.yml").read_text())
     return loaded
 
 
-def constraints() -> dict[str, str]:
-    """Return the Python pins of the rehearsal's stack, its parent's included.
+def constraints(stack: str = STACK) -> dict[str, str]:
+    """Return the Python pins of a stack of the rehearsal, its parent's included.
 
     Raises:
         Refusal: there are none.
     """
-    own = stack_file()
+    own = stack_file(stack)
     parent = yaml.safe_load((CHECKOUT / "stacks" / f"{own['derives']}.yml").read_text())
     pins: dict[str, str] = {}
     for layer in (parent, own):

@@ -6,14 +6,31 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.rehearsal import gitrepo, mirror
-from tests.rehearsal.instance import stack_file
+from tests.rehearsal.common import Refusal
+from tests.rehearsal.instance import Instance, known_stacks, stack_file
 
 PIN = "after a change in tests/rehearsal/neurodesktop run `python -m tests.rehearsal pin`"
 
 
-def test_the_stack_names_the_commit_that_the_files_make(tmp_path: Path) -> None:
-    assert gitrepo.build(tmp_path) == stack_file()["neurodesktop"]["commit"], PIN
+@pytest.mark.parametrize("stack", known_stacks())
+def test_the_stack_names_the_commit_that_the_files_make(stack: str, tmp_path: Path) -> None:
+    assert gitrepo.build(tmp_path) == stack_file(stack)["neurodesktop"]["commit"], PIN
+
+
+def test_a_server_keeps_its_stack(tmp_path: Path) -> None:
+    assert Instance("demo", tmp_path).stack == "rehearsal-2.0.0"
+    wanted = Instance("demo", tmp_path, "rehearsal-2.5.0")
+    assert wanted.stack == "rehearsal-2.5.0"
+    wanted.names.state_dir.mkdir(parents=True)
+    (wanted.names.state_dir / "state.json").write_text('{"stack": "rehearsal-2.0.0"}')
+    assert Instance("demo", tmp_path).stack == "rehearsal-2.0.0"
+    with pytest.raises(Refusal, match=r"is up with rehearsal-2\.0\.0.*then start it with rehearsal-2\.5\.0"):
+        _ = wanted.stack
+    with pytest.raises(Refusal, match=r"no stack rehearsal-9: take rehearsal-2\.0\.0 or rehearsal-2\.5\.0\."):
+        Instance("demo", tmp_path, "rehearsal-9")
 
 
 def test_modes_and_dates_of_the_checkout_do_not_matter(tmp_path: Path) -> None:
