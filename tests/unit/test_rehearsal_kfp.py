@@ -171,11 +171,17 @@ def test_what_the_sdk_compiles_is_a_dag() -> None:
     assert spec.dependencies(parsed, "count") == {"write", "read"}
 
 
-def test_an_unknown_field_is_refused_by_2_0_0_and_passed_over_by_2_5_0() -> None:
+@pytest.mark.parametrize("version", archive.VERSIONS)
+def test_an_unknown_field_of_the_pipeline_is_refused(version: str) -> None:
     text = STEPS.replace("    inputDefinitions:\n", "    newField: 1\n    inputDefinitions:\n", 1)
     with pytest.raises(errors.InvalidInput, match="unknown template format"):
-        spec.from_text(text, "2.0.0")
-    spec.from_text(text, "2.5.0")
+        spec.from_text(text, version)
+
+
+def test_an_unknown_field_of_a_step_s_kubernetes_part_fails_the_step_in_2_0_0_only() -> None:
+    with pytest.raises(errors.StepError, match="failed to unmarshal Kubernetes config"):
+        spec.kubernetes_config({"newField": 1}, "2.0.0")
+    assert spec.kubernetes_config({"newField": 1}, "2.5.0") == {}
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "a: [", "schemaVersion: 2.0.0\nroot: {dag: {tasks: {a: {}}}}", "root: {}"])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from neurobatch import images, stacks
@@ -143,12 +144,17 @@ def test_every_image_of_the_release_is_in_the_table_and_where_it_says(name: str)
             assert at(objects, row["place"]) == row["image"], row["place"]
 
 
-def overlay(name: str, base: Path, folder: Path, patches: list[Json]) -> list[Json]:
-    """Return what an overlay with these patches makes of the manifests, in a copy, since kustomize follows no links."""
+def overlay(name: str, base: Path, folder: Path) -> list[Json]:
+    """Return what the role's overlay makes of the manifests, in a copy, since kustomize follows no links."""
+    role = PROJECT / "roles" / "kubeflow_pipelines"
     shutil.copytree(base, folder / "manifests")
     (folder / "overlay").mkdir()
-    kustomization = {"resources": ["../manifests/env/platform-agnostic"], "patches": patches}
-    (folder / "overlay" / "kustomization.yaml").write_text(json.dumps(kustomization))
+    jinja = jinja2.Environment(trim_blocks=True, autoescape=False)  # noqa: S701 - YAML, as Ansible renders it
+    jinja.filters |= {"comment": str, "to_json": json.dumps, "neurobatch_substitutions": images.substitutions}
+    settings = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": STACKS[name]["kubeflow_pipelines"]}
+    for template in (role / "templates").glob("*.yaml.j2"):
+        (folder / "overlay" / template.stem).write_text(jinja.from_string(template.read_text()).render(settings))
     return rendered(folder / "overlay")
 
 
@@ -164,12 +170,18 @@ def test_the_overlay_puts_every_substitute_in_its_place(name: str, kind: str, tm
             (base / path).parent.mkdir(parents=True, exist_ok=True)
             (base / path).write_bytes(data)
     rows = table(name)
-    objects = overlay(name, base, tmp_path, images.substitutions(rows))
+    objects = overlay(name, base, tmp_path)
     found = {value for value in values(objects) if REFERENCE.match(value)}
     assert not found & set(images.replaced(rows))
     for row in rows.values():
         if row["substitute"]:
             assert at(objects, row["place"]) == row["substitute"]
+    for each in objects:
+        if each["kind"] == "Deployment":
+            for container in each["spec"]["template"]["spec"]["containers"]:
+                names = [variable["name"] for variable in container.get("env", [])]
+                # The API server refuses a server-side apply that has one twice.
+                assert len(names) == len(set(names)), each["metadata"]["name"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

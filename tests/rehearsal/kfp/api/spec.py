@@ -1,8 +1,8 @@
 """Pipeline specs, parsed with the stack's own protocol buffers as the back end of that stack does.
 
-Source: backend/src/apiserver/template/v2_template.go and backend/src/v2/driver at tag 2.0.0: the pipeline spec is
-parsed strictly, the deployment config and unknown documents leniently, the Kubernetes config strictly by the
-driver, that is when the step is about to run.
+Source: backend/src/apiserver/template/v2_template.go and backend/src/v2/driver at the tags 2.0.0 and 2.5.0: the
+pipeline spec is parsed strictly, the deployment config and unknown documents leniently, the Kubernetes config by the
+driver, that is when the step is about to run: strictly in 2.0.0, leniently from 2.4.1 on.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def parse(document: Json, version: str) -> Spec:
 
     Args:
         document: a pipeline spec, or ``{"pipeline_spec", "platform_spec"}``.
-        version: ``2.0.0`` (strict) or ``2.5.0``.
+        version: ``2.0.0`` or ``2.5.0``.
 
     Raises:
         InvalidInput: it is no pipeline spec.
@@ -86,7 +86,7 @@ def parse(document: Json, version: str) -> Spec:
     pipeline = document.get("pipeline_spec", document)
     message = pipeline_pb2.PipelineSpec()
     try:
-        json_format.ParseDict(pipeline, message, ignore_unknown_fields=version != "2.0.0")
+        json_format.ParseDict(pipeline, message)
     except json_format.ParseError as error:
         raise InvalidInput(f"unknown template format: pipeline spec is invalid: {error}") from error
     if message.schema_version != "2.1.0":
