@@ -10,10 +10,13 @@ from ansible.errors import AnsibleFilterError
 from neurobatch import sizing
 
 
-def size(host: Mapping[str, int], cpus: int, memory_mib: int) -> dict[str, Any]:
+def size(
+    host: Mapping[str, int], cpus: int, memory_mib: int, created: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return cpus, memory_mib and warnings; see `neurobatch.sizing.size`."""
     try:
-        chosen = sizing.size(host["cpus"], host["memory_bytes"], cpus, memory_mib)
+        existing = sizing.Size(int(created["cpus"]), int(created["memory_mib"])) if created else None
+        chosen = sizing.size(host["cpus"], host["memory_bytes"], cpus, memory_mib, existing=existing)
     except sizing.SizingError as error:
         raise AnsibleFilterError(str(error)) from error
     return {**asdict(chosen), "warnings": list(chosen.warnings)}

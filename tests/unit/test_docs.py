@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from neurobatch import cli, docpages, specs, stacks
+from neurobatch.pages import preflight
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), PROJECT / "tests" / "rehearsal" / "README.md"]
@@ -93,7 +94,7 @@ def test_playbook_commands_name_what_exists(page: Path) -> None:
 def test_variables_are_ours(page: Path) -> None:
     prefix = re.compile(rf"\b(?:{'|'.join(ROLES)})_[a-z_]+\b")
     named = {match for line in code(page) for match in prefix.findall(line) if "/" not in line}
-    assert named - set(KNOBS) - {name for name, _ in docpages.SLIPS} == set()
+    assert named - set(KNOBS) - {name for name, _ in preflight.SLIPS} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -117,9 +118,9 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_check_of_preflight_is_in_the_tables() -> None:
-    refused = {finding.check for finding in docpages.findings() if finding.severity == "refuse"}
+    refused = {finding.check for finding in preflight.findings() if finding.severity == "refuse"}
     assert refused == {"architecture", "os", "systemd", "cpus", "memory", "rights", "disk", "port", "docker"}
-    assert [slip for slip, said in docpages.slips() if not said] == []
+    assert [slip for slip, said in preflight.slips() if not said] == []
 
 
 def test_a_page_without_its_markers_is_refused() -> None:

@@ -6,15 +6,8 @@ import math
 from collections import defaultdict
 
 from neurobatch.preflight.model import GB, GIB, Facts, Finding, Severity, Wanted
+from neurobatch.sizing import MIN_CPUS, MIN_MEMORY_GIB, enough_memory
 from neurobatch.wording import listed
-
-#: What Kubernetes' control plane and Minikube's docker driver ask for at least.
-MIN_CPUS = 2
-#: Kubeflow Pipelines, Neurodesktop and one notebook's step beside the system.
-MIN_MEMORY_GIB = 10
-#: MemTotal is less than the memory installed: the kernel's own image, page tables, firmware and a crash kernel
-#: (RHEL 9 keeps 256 MiB on such a machine) take up to 6 % of 10 GiB before Linux counts.
-MEMORY_TOLERANCE = 0.06
 
 
 def cpus(facts: Facts, _: Wanted) -> list[Finding]:
@@ -32,10 +25,10 @@ def cpus(facts: Facts, _: Wanted) -> list[Finding]:
 def memory(facts: Facts, _: Wanted) -> list[Finding]:
     """S0-30: a nominal 10 GiB is enough although Linux counts less of it; a container's limit is exact."""
     total, limit = facts["memory"]["total"], facts["memory"]["limit"]
-    if limit is not None and limit < MIN_MEMORY_GIB * GIB:
+    if limit is not None and not enough_memory(limit, exact=True):
         message = f"A control group limits this server to {limit / GIB:.1f} GiB of memory"
         remedy = "raise that limit"
-    elif total < MIN_MEMORY_GIB * GIB * (1 - MEMORY_TOLERANCE):
+    elif not enough_memory(total):
         message = f"This server has {total / GIB:.1f} GiB of memory"
         remedy = "give the machine more memory"
     else:

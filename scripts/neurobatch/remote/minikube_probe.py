@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import grp
 import json
-import os
 import pwd
 from typing import Any
 
 from neurobatch.remote.common import docker_api, fingerprint, output, text, unit_state
+from neurobatch.remote.host import size
 
 
 def tool(name: str, path: str, records: str) -> dict[str, Any]:
@@ -38,10 +38,7 @@ def main(params: dict[str, Any]) -> None:
         params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}", "get", "--raw", "/readyz", seconds=8
     )
     state = {
-        "host": {
-            "cpus": len(os.sched_getaffinity(0)),
-            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        },
+        "host": size.usable(),
         "tools": {name: tool(name, path, params["records"]) for name, path in params["tools"].items()},
         "user": may_use_docker(params["user"]),
         "files": {path: fingerprint(path) for path in params["files"]},

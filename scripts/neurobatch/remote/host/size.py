@@ -62,6 +62,15 @@ def memory() -> Facts:
     return {"total": total, "limit": min(limits) if limits else None}
 
 
+def usable() -> Facts:
+    """Return the CPUs and the bytes of memory that may be used, after affinity, quota and limit."""
+    have, room = cpus(), memory()
+    return {
+        "cpus": int(min(have["affinity"], have["quota"] or have["affinity"])),
+        "memory_bytes": room["limit"] or room["total"],
+    }
+
+
 def disk(asked: str, data_root: str, home: str) -> Facts:
     """Return free and total bytes of the filesystem that holds (or would hold) ``asked``, and its device number."""
     path = home + asked[1:] if asked == "~" or asked.startswith("~/") else asked
