@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from neurobatch import preflight
 
 def findings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the findings about a host as maps."""
-    return preflight.plain(preflight.verdict(facts, preflight.Wanted.of(wanted)))
+    return preflight.plain(preflight.verdict(facts, preflight.Wanted.of({"now": time.time(), **wanted})))
 
 
 def refusal(rows: Sequence[Mapping[str, Any]], host: str = "this server") -> str:

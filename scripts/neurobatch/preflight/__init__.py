@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from neurobatch.preflight import engine, ports, room, system
+from neurobatch.preflight import engine, kernel, ports, room, surroundings, system
 from neurobatch.preflight.model import GB, GIB, Check, Facts, Finding, Severity, Wanted, WantedPort
 from neurobatch.wording import sentences
 
@@ -19,19 +19,29 @@ __all__ = [
 ]  # fmt: skip
 
 #: The version of the facts that this package reads.
-SCHEMA = 1
+SCHEMA = 2
 
 #: What is judged, in the order in which it should be read: the names stand in findings and on docs/preflight.md.
 CHECKS: dict[str, Check] = {
     "architecture": system.architecture,
     "os": system.operating_system,
+    "container": system.container,
     "systemd": system.systemd,
+    "x86-64-v2": kernel.level_2,
+    "kernel": kernel.features,
     "cpus": room.cpus,
     "memory": room.memory,
+    "size": room.cluster,
     "rights": engine.privileges,
     "disk": room.disks,
     "port": ports.ports,
     "docker": engine.docker,
+    "apptainer": kernel.apptainer,
+    "mysqld": kernel.mysqld,
+    "inotify": kernel.inotify,
+    "clock": surroundings.clock,
+    "names": surroundings.names,
+    "proxy": surroundings.proxy,
 }
 
 

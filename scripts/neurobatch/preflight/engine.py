@@ -41,7 +41,12 @@ def docker(facts: Facts, _: Wanted) -> list[Finding]:
         message = f"{user} runs a rootless Docker ({engine['rootless']}), which cannot give devices to containers"
         remedy = f"as {user}, run `dockerd-rootless-setuptool.sh uninstall`"
         return [Finding("docker", "refuse", message, remedy)]
-    if engine["desktop"]:
+    said = engine["engine"] or {}
+    if any("rootless" in option for option in said.get("security", [])):
+        message = "The server's Docker runs rootless, where CVMFS cannot be mounted"
+        return [Finding("docker", "refuse", message, "uninstall it and let site.yml install Docker Engine")]
+    if engine["desktop"] or said.get("system") == "Docker Desktop":
         message = "Docker comes from Docker Desktop, which this project has not been run with"
         return [Finding("docker", "warn", message, "turn its WSL integration off to get Docker Engine instead")]
-    return [Finding("docker", "ok", engine["version"] or "no Docker yet")]
+    version = f"Docker {said['version']}" if said.get("version") else engine["version"]
+    return [Finding("docker", "ok", version or "no Docker yet")]

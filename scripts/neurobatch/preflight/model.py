@@ -51,12 +51,18 @@ class Wanted:
         ports: ports that must be free, or ours already.
         become_password: a password for `become` is configured, so that passwordless sudo is not needed.
         become_method: how Ansible becomes root; only sudo can be checked.
+        minikube_cpus: the wish for the cluster's CPUs, 0 for none.
+        minikube_memory_mb: the wish for the cluster's memory in MiB, 0 for none.
+        now: seconds since 1970 on the controlling machine when the facts arrived; None leaves the clock unjudged.
     """
 
     min_free_gb: Mapping[str, float] = field(default_factory=dict)
     ports: Sequence[WantedPort] = ()
     become_password: bool = False
     become_method: str = "sudo"
+    minikube_cpus: int = 0
+    minikube_memory_mb: int = 0
+    now: float | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Wanted:
@@ -72,7 +78,8 @@ class Wanted:
             raise ValueError(
                 "preflight_min_free_gb must map paths to numbers of GB, e.g. /var/lib/docker: 60"
             ) from None
-        return cls(**{**data, "ports": ports, "min_free_gb": room})
+        wishes = {name: int(data[name]) for name in ("minikube_cpus", "minikube_memory_mb") if name in data}
+        return cls(**{**data, **wishes, "ports": ports, "min_free_gb": room})
 
 
 #: One check: facts and wishes in, findings out; pure.

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 
 from neurobatch.preflight.model import GB, GIB, Facts, Finding, Severity, Wanted
-from neurobatch.sizing import MIN_CPUS, MIN_MEMORY_GIB, enough_memory
+from neurobatch.sizing import MIN_CPUS, MIN_MEMORY_GIB, Size, SizingError, enough_memory, size
 from neurobatch.wording import listed
 
 
@@ -36,6 +36,27 @@ def memory(facts: Facts, _: Wanted) -> list[Finding]:
     return [Finding("memory", "refuse", f"{message}, but at least {MIN_MEMORY_GIB} GiB are needed", remedy)]
 
 
+def cluster(facts: Facts, wanted: Wanted) -> list[Finding]:
+    """S0-29: what the cluster will get, and what will not fit; nothing on a host that is too small anyway."""
+    have, room = facts["cpus"], facts["memory"]
+    usable = int(min(have["affinity"], have["quota"] or have["affinity"]))
+    created = facts["cluster"]
+    existing = Size(int(created["cpus"]), int(created["memory_mib"])) if created else None
+    if not existing and [row for row in (*cpus(facts, wanted), *memory(facts, wanted)) if row.severity != "ok"]:
+        return []
+    wishes = (wanted.minikube_cpus, wanted.minikube_memory_mb)
+    try:
+        chosen = size(usable, room["limit"] or room["total"], *wishes, existing=existing)
+    except SizingError as error:
+        message, _, remedy = str(error).partition(", but ")
+        return [Finding("size", "refuse", message, f"it {remedy}")]
+    if not chosen.warnings:
+        verb = "has" if existing else "gets"
+        return [Finding("size", "ok", f"the cluster {verb} {chosen.cpus} CPUs and {chosen.memory_mib} MiB")]
+    remedy = "" if existing else "a larger server, before the cluster is created, is the only remedy"
+    return [Finding("size", "warn", warning.rstrip("."), remedy) for warning in chosen.warnings]
+
+
 def disks(facts: Facts, wanted: Wanted) -> list[Finding]:
     """S0-07: paths on one filesystem share its room. Once installed, the room is already used, so it only warns."""
     shared: dict[object, list[Facts]] = defaultdict(list)
@@ -46,6 +67,10 @@ def disks(facts: Facts, wanted: Wanted) -> list[Finding]:
     for group in shared.values():
         paths = listed(disk["path"] for disk in group)
         need = sum(wanted.min_free_gb[disk["path"]] for disk in group)
+        remote = next((disk for disk in group if _remote(disk)), None)
+        if remote:
+            message = f"{remote['path']} lies on {remote['filesystem']}, on which Docker's overlays do not work"
+            findings.append(Finding("disk", "refuse", message, "put Docker's data-root on a local disk"))
         if group[0]["free"] is None:
             findings.append(Finding("disk", "warn", f"The room at {paths} could not be measured", "look with `df -H`"))
             continue
@@ -59,3 +84,8 @@ def disks(facts: Facts, wanted: Wanted) -> list[Finding]:
         severity: Severity = "warn" if facts["service"]["loaded"] else "refuse"
         findings.append(Finding("disk", severity, message, remedy))
     return findings
+
+
+def _remote(disk: Facts) -> bool:
+    """Tell whether Docker's data would lie on a network's filesystem."""
+    return disk["path"].rstrip("/") == "/var/lib/docker" and str(disk["filesystem"]).startswith(("nfs", "cifs", "smb"))

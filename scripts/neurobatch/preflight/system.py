@@ -11,6 +11,8 @@ SUPPORTED = {
     ("ubuntu", "22.04"): "Ubuntu 22.04",
     ("ubuntu", "24.04"): "Ubuntu 24.04",
 }
+#: What somebody has run the whole of this project on; the rest rests on recorded facts of such systems.
+REHEARSED = {("debian", "12")}
 #: Set by RHEL 9 and by every rebuild of it (Rocky, Alma, CentOS Stream, Oracle), unlike ID and VERSION_ID.
 SUPPORTED_PLATFORM = "platform:el9"
 
@@ -39,9 +41,21 @@ def operating_system(facts: Facts, _: Wanted) -> list[Finding]:
         return [Finding("os", "refuse", "This is WSL 1, which has no Linux kernel and runs no containers", remedy)]
     known = (system.get("ID"), system.get("VERSION_ID")) in SUPPORTED
     if known or system.get("PLATFORM_ID") == SUPPORTED_PLATFORM:
-        return [Finding("os", "ok", name)]
+        where = " on WSL2" if facts["virtualisation"]["wsl"] else ""
+        rehearsed = (system.get("ID"), system.get("VERSION_ID")) in REHEARSED and not where
+        return [Finding("os", "ok", f"{name}{where}{'' if rehearsed else ', not rehearsed'}")]
     supported = listed([*SUPPORTED.values(), "a RHEL-compatible 9"], "or")
     return [Finding("os", "refuse", f"This server runs {name}, which is not supported", f"install {supported}")]
+
+
+def container(facts: Facts, _: Wanted) -> list[Finding]:
+    """Autofs and FUSE cannot be mounted where root is somebody else outside (unprivileged LXC, rootless Docker)."""
+    outer = facts["kernel"]["outer_root"]
+    if outer is None:
+        kind = facts["virtualisation"]["kind"]
+        return [Finding("container", "ok", "a machine of its own" if kind == "none" else f"runs in {kind}")]
+    message = f"This server is an unprivileged container (its root is user {outer} outside), which cannot mount CVMFS"
+    return [Finding("container", "refuse", message, "take a virtual machine, or make the container a privileged one")]
 
 
 def systemd(facts: Facts, _: Wanted) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Read which process, unit or container listens on each TCP port. Changes nothing; run as root it sees every owner.
+"""Read what only root may see whole: who listens on each TCP port, and what Docker says of itself. Changes nothing.
 
 No parameters. Formats: proc(5), cgroups(7) and Docker's Engine API.
 """
@@ -33,6 +33,20 @@ def containers() -> list[Facts] | None:
         }
         for row in rows
     ]
+
+
+def engine() -> Facts | None:
+    """Return what Docker says of itself (None: no engine answers us)."""
+    said = docker_api("/info")
+    if said is None:
+        return None
+    return {
+        "system": said.get("OperatingSystem", ""),
+        "version": said.get("ServerVersion", ""),
+        "driver": said.get("Driver", ""),
+        "security": said.get("SecurityOptions") or [],
+        "root": said.get("DockerRootDir", ""),
+    }
 
 
 def address(digits: str) -> str:
@@ -116,9 +130,9 @@ def ports(sockets: list[Facts], held: dict[str, Facts], running: list[Facts]) ->
 
 
 def main(params: Facts) -> None:
-    """Print ports and containers."""
+    """Print ports, containers and the engine."""
     running = containers()
     sockets = listeners()
     inodes = {row["inode"] for row in sockets}
     held = {inode: describe(pid, running or []) for inode, pid in owners().items() if inode in inodes}
-    print(json.dumps({"ports": ports(sockets, held, running or []), "containers": running}))
+    print(json.dumps({"ports": ports(sockets, held, running or []), "containers": running, "engine": engine()}))

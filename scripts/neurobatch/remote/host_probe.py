@@ -1,4 +1,4 @@
-"""Read what a server is: machine, system, user, room, ports, engine. Changes nothing and leaves nothing behind.
+"""Read what a server is: machine, system, kernel, user, room, ports, engine. Changes nothing, leaves nothing behind.
 
 Parameters: paths, where room is needed ("~" is the login user's home); ports_program, the text of `host_ports`, which
 runs through `sudo -n` where that needs no password: without it a foreign port's owner has a user, but no name.
@@ -13,11 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from neurobatch.remote.common import TIMEOUT, Facts, unit_state
-from neurobatch.remote.host import engine, login, size, system
+from neurobatch.remote.common import TIMEOUT, Facts, text, unit_state
+from neurobatch.remote.host import engine, kernel, login, size, surroundings, system
 
 #: Changes when a fact changes its name or meaning; the reader refuses what it does not know.
-SCHEMA = 1
+SCHEMA = 2
+#: What the role minikube records when it creates the cluster.
+CLUSTER = "/etc/neurobatch/minikube-created.json"
 
 
 def ports_and_containers(program: str, may_sudo: bool) -> Facts:
@@ -30,7 +32,7 @@ def ports_and_containers(program: str, may_sudo: bool) -> Facts:
         except (OSError, ValueError, subprocess.SubprocessError):
             continue
         return facts
-    return {"ports": None, "containers": None}
+    return {"ports": None, "containers": None, "engine": None}
 
 
 def main(params: Facts) -> None:
@@ -45,7 +47,9 @@ def main(params: Facts) -> None:
         "cpus": size.cpus(),
         "memory": size.memory(),
         "os": system.os_release(),
-        "kernel": platform.release(),
+        "release": platform.release(),
+        "kernel": kernel.facts(),
+        **surroundings.facts(),
         "virtualisation": system.virtualisation(),
         "systemd": Path("/run/systemd/system").is_dir(),  # sd_booted(3)
         "python": platform.python_version(),
@@ -53,8 +57,9 @@ def main(params: Facts) -> None:
         "rights": allowed,
         "disks": [size.disk(path, docker["data_root"] or "", user["home"]) for path in params["paths"]],
         "ports": seen["ports"],
-        "docker": {**docker, "containers": seen["containers"]},
+        "docker": {**docker, "containers": seen["containers"], "engine": seen["engine"]},
         "nvidia": Path("/dev/nvidiactl").exists(),
         "service": unit_state("neurodesktop.service"),
+        "cluster": json.loads(text(CLUSTER) or "null"),
     }
     print(json.dumps(facts))

@@ -71,6 +71,18 @@ def usable() -> Facts:
     }
 
 
+def filesystem(path: str) -> str | None:
+    """Return the type of the filesystem that holds ``path``, as /proc/self/mountinfo names it."""
+    best = ("", None)
+    for line in read("/proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        mountpoint = left.split()[4].replace("\\040", " ")
+        inside = path == mountpoint or path.startswith(mountpoint.rstrip("/") + "/")
+        if inside and len(mountpoint) >= len(best[0]):
+            best = (mountpoint, right.split()[0])
+    return best[1]
+
+
 def disk(asked: str, data_root: str, home: str) -> Facts:
     """Return free and total bytes of the filesystem that holds (or would hold) ``asked``, and its device number."""
     path = home + asked[1:] if asked == "~" or asked.startswith("~/") else asked
@@ -83,12 +95,13 @@ def disk(asked: str, data_root: str, home: str) -> Facts:
             break
         except OSError:
             if place == place.parent:
-                return {"path": asked, "measured": None, "device": None, "free": None, "total": None}
+                return {"path": asked, **dict.fromkeys(("measured", "device", "filesystem", "free", "total"))}
             place = place.parent
     return {
         "path": asked,
         "measured": str(place),
         "device": device,
+        "filesystem": filesystem(str(place.resolve())),
         "free": room.f_bavail * room.f_frsize,
         "total": room.f_blocks * room.f_frsize,
     }

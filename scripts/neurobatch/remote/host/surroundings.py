@@ -1,0 +1,55 @@
+"""Read what surrounds the server: clock, name servers, proxies. Nothing here waits for a network."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from urllib.parse import urlsplit
+
+from neurobatch.remote.common import TIMEOUT, Facts, output, read
+
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+
+
+def clock() -> Facts:
+    """Return seconds since 1970, and whether a time service has set the clock (None: nobody tells)."""
+    said = output("timedatectl", "show", "--property=NTPSynchronized", "--value", seconds=TIMEOUT)
+    return {"epoch": time.time(), "synchronised": {"yes": True, "no": False}.get(said or "")}
+
+
+def names() -> Facts:
+    """Return the name servers, and whether the server knows its own name, without which every sudo waits."""
+    rows = [line.split() for line in read("/etc/resolv.conf").splitlines()]
+    name = socket.gethostname()
+    return {
+        "servers": [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver"],
+        "hostname": name,
+        # "files" alone, as /etc/hosts or the resolver's own knowledge: a name server may be slow or away.
+        "known": output("getent", "-s", "files", "hosts", name, seconds=TIMEOUT) is not None
+        or output("getent", "-s", "myhostname", "hosts", name, seconds=TIMEOUT) is not None,
+    }
+
+
+def proxies() -> dict[str, str]:
+    """Return the proxies that a login and services see, without passwords; of no_proxy the whole list."""
+    found: dict[str, str] = {}
+    environment = dict(os.environ)
+    for line in read("/etc/environment").splitlines():
+        name, _, value = line.replace("export ", "", 1).partition("=")
+        environment.setdefault(name.strip(), value.strip().strip("\"'"))
+    for name in PROXIES:
+        value = environment.get(name) or environment.get(name.upper()) or ""
+        if value:
+            found[name] = value if name == "no_proxy" else _without_password(value)
+    return found
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url.rpartition("@")[2]
+
+
+def facts() -> Facts:
+    """Return all of it."""
+    return {"clock": clock(), "names": names(), "proxies": proxies()}
