@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from neurobatch import cli, docpages, specs, stacks
+from neurobatch import preflight as checks
 from neurobatch.pages import preflight
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -118,8 +119,15 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_check_of_preflight_is_in_the_tables() -> None:
-    refused = {finding.check for finding in preflight.findings() if finding.severity == "refuse"}
-    assert refused == {"architecture", "os", "systemd", "cpus", "memory", "rights", "disk", "port", "docker"}
+    refused = {finding.check for _, finding in preflight.sick() if finding.severity == "refuse"}
+    assert refused == {
+        "architecture", "os", "container", "systemd", "x86-64-v2", "kernel", "cpus", "memory", "rights", "disk", "port",
+        "docker", "mysqld", "clock", "proxy",
+    }  # fmt: skip
+    warned = {finding.check for _, finding in preflight.sick() if finding.severity == "warn"}
+    assert warned >= {"size", "disk", "port", "docker", "apptainer", "inotify", "clock", "names", "proxy"}
+    assert refused | warned == set(checks.CHECKS)
+    assert len({name for name, _ in preflight.sick()}) + len(preflight.SLIPS) >= 25
     assert [slip for slip, said in preflight.slips() if not said] == []
 
 

@@ -6,7 +6,6 @@ so that the page cannot say something else than a run.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -14,10 +13,15 @@ from typing import Any
 import yaml
 
 from neurobatch import inventory, preflight, specs, stacks
+from neurobatch.pages import hosts
 from neurobatch.pages.tables import table
 from neurobatch.preflight import Finding, Wanted
 
-HOSTS = specs.ROLES_DIR.parent / "tests" / "unit" / "fixtures" / "hosts"
+#: The recorded systems, whose verdict rests on nothing but their facts.
+SYSTEMS = (
+    "debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04", "ubuntu-24.04-stock", "rocky-9", "centos-stream-9",
+    "wsl2-ubuntu", "wsl2-docker-desktop", "wsl2-no-systemd", "wsl1", "rhel-8", "ubuntu-20.04", "debian-testing",
+)  # fmt: skip
 
 #: What stands for an operator's slips in the inventory, in the order of the table.
 SLIPS: tuple[tuple[str, Any], ...] = (
@@ -29,17 +33,40 @@ SLIPS: tuple[tuple[str, Any], ...] = (
     ("docker_source", "dokcer"),
     ("docker_users", "ann,bob"),
     ("stack", "kfp-2.0"),
+    ("minikube_cpu", 4),
+    ("minikube_memory_mb", "9G"),
+    ("kubernetes_version", "v1.35.1"),
+    ("minikube_version", "v1.30.1"),
+    ("registry_mirror", "http://mirror.lab:5000"),
+    ("registry_mirrors", "http://mirror.lab:5000"),
+    ("preflight_min_free_gb", 60),
+    ("secure_logging", "perhaps"),
+    ("port_forward_ui_port", 0),
 )
 
 
 def parts() -> dict[str, str]:
     """Return the generated blocks of docs/preflight.md by name."""
-    found = findings()
+    found = sick()
+    head = ("Check", "Such a server", "It says", "What to do")
     return {
         "inventory": table(("In the inventory", "It says"), slips()),
-        "refusals": table(("Check", "It says", "What to do"), _rows(found, "refuse")),
-        "warnings": table(("Check", "It says", "What to do"), _rows(found, "warn")),
+        "refusals": table(head, _rows(found, "refuse")),
+        "warnings": table(head, _rows(found, "warn")),
+        "systems": table(("Such a server", "It says", "Verdict"), systems()),
     }
+
+
+def systems() -> list[tuple[str, ...]]:
+    """Return the verdict on each recorded system that is not sick otherwise."""
+    needs = wanted()
+    rows: list[tuple[str, ...]] = []
+    for name in SYSTEMS:
+        found = preflight.verdict(hosts.facts(name), needs)
+        said = next(finding.message for finding in found if finding.check == "os")
+        troubles = {finding.severity for finding in found}
+        rows.append((name, said, "refused" if "refuse" in troubles else "warned" if "warn" in troubles else "accepted"))
+    return rows
 
 
 def wanted() -> Wanted:
@@ -52,20 +79,26 @@ def wanted() -> Wanted:
         return options[knob[1]].spec["default"] if knob else value
 
     ports = [{key: default(value) for key, value in port.items()} for port in role["__preflight_ports"]]
-    return Wanted.of({"min_free_gb": options["preflight_min_free_gb"].spec["default"], "ports": ports})
+    return Wanted.of(
+        {
+            "min_free_gb": options["preflight_min_free_gb"].spec["default"],
+            "ports": ports,
+            "now": hosts.facts(hosts.BASE)["clock"]["epoch"],
+        }
+    )
 
 
-def findings() -> list[Finding]:
-    """Return what is not in order with the recorded hosts, each kind once, host by host."""
+def sick() -> list[tuple[str, Finding]]:
+    """Return what is not in order with each recorded host, check by check."""
     needs = wanted()
-    found: dict[tuple[str, str, str], Finding] = {}
-    for path in sorted(HOSTS.glob("*.json")):
-        for finding in preflight.verdict(json.loads(path.read_text(encoding="utf-8")), needs):
-            kind = re.sub(r"`[^`]*`|\d+", "", finding.remedy)
-            if finding.severity != "ok":
-                found.setdefault((finding.check, finding.severity, kind), finding)
+    rows = [
+        (name, finding)
+        for name in hosts.known()
+        for finding in preflight.verdict(hosts.facts(name), needs)
+        if finding.severity != "ok"
+    ]
     order = list(preflight.CHECKS)
-    return sorted(found.values(), key=lambda finding: order.index(finding.check))
+    return sorted(rows, key=lambda row: order.index(row[1].check))
 
 
 def slips() -> list[tuple[str, str]]:
@@ -85,5 +118,10 @@ def slips() -> list[tuple[str, str]]:
     return rows
 
 
-def _rows(found: Iterable[Finding], severity: str) -> list[tuple[str, ...]]:
-    return [(row.check, row.message, row.remedy) for row in found if row.severity == severity]
+def _rows(found: Iterable[tuple[str, Finding]], severity: str) -> list[tuple[str, ...]]:
+    """Return the findings of one severity, those that read alike in one row."""
+    servers: dict[Finding, list[str]] = {}
+    for name, row in found:
+        if row.severity == severity:
+            servers.setdefault(row, []).append(name)
+    return [(row.check, ", ".join(names), row.message, row.remedy) for row, names in servers.items()]

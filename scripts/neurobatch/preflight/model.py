@@ -32,11 +32,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class WantedPort:
-    """A TCP port that a role will listen on, the variable that moves it, and by what its owner is known as ours."""
+    """A TCP port that a role will listen on, what moves it (a variable or nothing), and by what a listener is ours."""
 
     port: int
     purpose: str
-    variable: str
+    variable: str = ""
     address: str = "127.0.0.1"
     units: Sequence[str] = ()
     containers: Sequence[str] = ()

@@ -37,7 +37,8 @@ def _port(facts: Facts, wanted: WantedPort) -> Finding:
     else:
         owner, stop = f"a process of user {row['user']}", "`sudo ss -ltnp` names it"
     message = f"{label} is held by {owner}"
-    return Finding("port", "refuse", message, f"stop it ({stop}) or set {wanted.variable} to a free port")
+    move = f" or set {wanted.variable} to a free port" if wanted.variable else ", or let it listen on another port"
+    return Finding("port", "refuse", message, f"stop it ({stop}){move}")
 
 
 def _stoppable(unit: str) -> bool:

@@ -73,7 +73,7 @@ def usable() -> Facts:
 
 def filesystem(path: str) -> str | None:
     """Return the type of the filesystem that holds ``path``, as /proc/self/mountinfo names it."""
-    best = ("", None)
+    best: tuple[str, str | None] = ("", None)
     for line in read("/proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         mountpoint = left.split()[4].replace("\\040", " ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import time
-from urllib.parse import urlsplit
 
 from neurobatch.remote.common import TIMEOUT, Facts, output, read
 
@@ -46,8 +45,8 @@ def proxies() -> dict[str, str]:
 
 
 def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.scheme else url.rpartition("@")[2]
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + rest.rpartition("@")[2]
 
 
 def facts() -> Facts:
