@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-servers venv demo demo-pipelines demo-down demo-ssh test lint unit molecule lock docs specs
+.PHONY: help test-servers venv demo demo-down demo-ssh test lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -9,11 +9,8 @@ help: ## show the targets
 venv: ## make or refresh .venv from the lock
 	@scripts/setup-venv
 
-demo: venv ## boot a throwaway server here and turn it into a workstation, over SSH
+demo: venv ## boot a throwaway server here and turn it into a workstation that runs pipelines, over SSH
 	@$(PYTHON_VENV) -m tests.rehearsal.demo
-
-demo-pipelines: venv ## the same, then a cluster and a smoke pipeline (the first time builds Kubernetes)
-	@$(PYTHON_VENV) -m tests.rehearsal.demo --pipelines
 
 demo-down: venv ## remove the throwaway server and all that make demo started
 	@$(PYTHON_VENV) -m tests.rehearsal down

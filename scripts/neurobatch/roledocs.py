@@ -68,9 +68,7 @@ def _variables(options: Iterable[Option]) -> str:
 
 
 def _usage(role: RoleSpec) -> str:
-    site = SITE.read_text(encoding="utf-8")
-    book = "site.yml" if f"- role: {role.name}\n" in site else "playbooks/pipelines.yml"
-    lines = [f"`ansible-playbook -i inventories/mylab {book} --tags {role.name}`"]
+    lines = [f"`ansible-playbook -i inventories/mylab site.yml --tags {role.name}`"]
     others = sorted(_tags(role.directory) - {role.name})
     if "always" in others:
         lines.append("Parts of it are tagged `always`: they run whatever tag is asked for.")

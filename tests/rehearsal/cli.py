@@ -30,7 +30,6 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--stack", default="", metavar="NAME", help=f"{' or '.join(known_stacks())} (default: {STACK}, or what runs)"
     )
-    start.add_argument("--cluster", action="store_true", help="also what a cluster needs (builds Kubernetes)")
     verbs.add_parser("down", parents=[common], help="remove everything but the cache")
     verbs.add_parser("reboot", parents=[common], help="restart the server and wait for its sshd")
     login = verbs.add_parser("ssh", parents=[common], help="log in to the server, or run a command there")
@@ -59,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
         return _pin()
     instance = Instance(args.instance, stack=getattr(args, "stack", ""))
     if args.verb == "up":
-        state = instance.up(cluster=args.cluster)
+        state = instance.up()
         inventory = Path(state["inventory"]).parent.relative_to(state["checkout"])
         say(f"next: .venv/bin/ansible-playbook -i {inventory} site.yml")
     elif args.verb == "down":

@@ -1,4 +1,4 @@
-"""`make demo`: a server is booted, provisioned over SSH with site.yml, and proven by a notebook that runs on it."""
+"""`make demo`: a server is booted, provisioned over SSH with site.yml, and proven by a notebook and a pipeline."""
 
 from __future__ import annotations
 
@@ -29,25 +29,26 @@ CELLS = (
 )
 
 FAREWELL = """
-Rehearsed with the stack {stack}. Real: the server, SSH, systemd, Docker, JupyterLab, Elyra. Stand-ins: the image that
-Neurodesktop is built on and its repository (tests/rehearsal/README.md), served by the mirror on this machine.
+Rehearsed with the stack {stack}. Real: the server, SSH, systemd, Docker, JupyterLab, Elyra,
+Kubernetes and its containers, the database, the object store. Stand-ins, all from the mirror on this machine:
+Neurodesktop's base image and repository, Minikube, the packages of kubectl and helm, Kubeflow's images, CVMFS
+(what differs: tests/rehearsal/README.md).
 
-JupyterLab:  {link}
-after:       ssh -N -L 8888:127.0.0.1:8888 -i {key} -o UserKnownHostsFile={known_hosts} {user}@{ip}
+JupyterLab:          {link}
+Kubeflow Pipelines:  http://127.0.0.1:31380
+both after:          ssh -N -L 8888:127.0.0.1:8888 -L 31380:127.0.0.1:31380 -i {key} \\
+                       -o UserKnownHostsFile={known_hosts} {user}@{ip}
 Done in {seconds:.0f} s. Next: open the tunnel and the link; `make demo-ssh` logs in, `make demo-down` ends it.
-For a real server: cp -r inventories/example inventories/mylab, edit it, ansible-playbook -i inventories/mylab site.yml\
+For a real server: cp -r inventories/example inventories/mylab, edit it, ansible-playbook -i inventories/mylab site.yml
+
+The smoke pipeline on the server, as it ran; once more: make demo-ssh, sudo neurobatch-smoke
+{smoke}\
 """
 
 
-PIPELINES = """
-Stand-ins, too: Minikube, kubectl's and helm's packages, Kubeflow's images, CVMFS (tests/rehearsal/README.md);
-Kubernetes, its containers, the database and the object store are real. Once more: make demo-ssh, sudo neurobatch-smoke
-{smoke}"""
-
-
 def last_smoke(instance: Instance) -> str:
-    """Return how the smoke pipeline that the playbook ran has ended, as its log on the server says."""
-    return instance.ssh("sudo tail -n 1 /var/log/neurobatch/smoke-pipeline.log").stdout.strip()
+    """Return what the smoke pipeline that the playbook ran has said, its verdict last."""
+    return instance.ssh("sudo cat /var/log/neurobatch/smoke-pipeline.log").stdout.strip()
 
 
 def token(instance: Instance) -> str:
@@ -65,7 +66,6 @@ def run_notebook(instance: Instance, port: int = 8888) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return 0, or the code of what failed first."""
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.demo", description=__doc__)
-    parser.add_argument("--pipelines", action="store_true", help="go on to the cluster and the smoke pipeline")
     parser.add_argument(
         "--stack",
         default=os.environ.get("STACK", ""),
@@ -73,22 +73,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"{' or '.join(known_stacks())} (default: $STACK, else the first, or what runs)",
     )
     args = parser.parse_args(argv)
-    pipelines = args.pipelines
-    book = "playbooks/pipelines.yml" if pipelines else "site.yml"
     started = time.monotonic()
     try:
         instance = Instance("demo", stack=args.stack)
-        state = instance.up(cluster=pipelines)
-        say(f"provisioning the server over SSH: ansible-playbook -i inventories/sandbox {book}")
+        state = instance.up()
+        say("provisioning the server over SSH: ansible-playbook -i inventories/sandbox site.yml")
         playbook = Path(sys.executable).with_name("ansible-playbook")
-        code = subprocess.run([playbook, "-i", "inventories/sandbox", book], cwd=CHECKOUT, check=False).returncode
+        code = subprocess.run([playbook, "-i", "inventories/sandbox", "site.yml"], cwd=CHECKOUT, check=False).returncode
         if code:
             say("the server stays as it is, to look at (make demo-ssh) or to run again (make demo)")
             return code
         say("running a notebook on the server through JupyterLab's API")
         print(run_notebook(instance), flush=True)
         secret = token(instance)
-        smoke = last_smoke(instance) if pipelines else ""
+        smoke = last_smoke(instance)
     except (Refusal, jupyter.JupyterError) as refusal:
         print(f"make demo: {refusal}", file=sys.stderr)
         return 1
@@ -101,8 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             user=server.USER,
             ip=state["server_ip"],
             seconds=time.monotonic() - started,
+            smoke=smoke,
         )
-        + (PIPELINES.format(smoke=smoke) if pipelines else "")
     )
     return 0
 

@@ -155,21 +155,17 @@ class Instance:
 
     # --- up ------------------------------------------------------------------------------------------
 
-    def up(self, *, cluster: bool = False) -> dict[str, Any]:
-        """Bring the instance up, or what of it is missing, and return its state.
-
-        Args:
-            cluster: have in the mirror what a cluster is made of, too; the first time builds Kubernetes (minutes).
-        """
+    def up(self) -> dict[str, Any]:
+        """Bring the instance up, or what of it is missing, and return its state; the first time builds Kubernetes."""
         say(f"the stack is {self.stack}")
         engine.check_disk(self.cache)
         engine.ensure(self.cache / "run")
         engine.check_disk(Path(engine.docker("info", "--format", "{{.DockerRootDir}}")))
         engine.ensure_command("git", "git")
         with locked(self.cache / "locks" / f"{self.names.prefix}.lock", "starting or stopping this rehearsal"):
-            return self._up(cluster=cluster)
+            return self._up()
 
-    def _up(self, *, cluster: bool) -> dict[str, Any]:
+    def _up(self) -> dict[str, Any]:
         self.names.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         roots.prepare(self.cache)
         simple = wheels.ensure(constraints(self.stack), self.names, self.cache)
@@ -182,12 +178,11 @@ class Instance:
                 f"names {expected}: run `python -m tests.rehearsal pin`."
             )
         files = self.cache / "store" / "files"
-        if cluster:
-            node.ensure(self.names, self.cache, registry)
-            kfp_images.ensure(self.names, self.cache, registry)
-            programs.ensure(self.names, self.cache, files)
-            kfp_archive.ensure(files)
-            cvmfs.ensure(self.names, self.cache, registry, files)
+        node.ensure(self.names, self.cache, registry)
+        kfp_images.ensure(self.names, self.cache, registry)
+        programs.ensure(self.names, self.cache, files)
+        kfp_archive.ensure(files)
+        cvmfs.ensure(self.names, self.cache, registry, files)
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)

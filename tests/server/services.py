@@ -1,4 +1,4 @@
-"""Which incarnation of each service and container runs, to prove that nothing was restarted."""
+"""Which incarnation of each service, container, pod and Job runs, to prove that nothing was restarted."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from tests.server.remote import call
 
 
 def read_incarnations() -> dict[str, str]:
-    """Return every running service's invocation and main process, and every container's start. Runs on the server.
+    """Return what changes with every start of a service, container, pod or Job. Runs on the server, as root.
 
     Sessions (user@1000.service) come and go with logins and are left out.
     """
+    import json
+    import os
     import subprocess
 
     def output(*argv: str) -> str:
@@ -28,10 +30,20 @@ def read_incarnations() -> dict[str, str]:
         found[container] = output(
             "docker", "inspect", "--format", "{{.Name}} {{.State.StartedAt}} {{.State.Pid}}", container
         )
+    kubeconfig = "/etc/neurobatch/kubeconfig"
+    if os.path.exists(kubeconfig):
+        kinds = "pods,jobs,workflows.argoproj.io,persistentvolumeclaims"
+        answer = output("kubectl", f"--kubeconfig={kubeconfig}", "get", kinds, "--all-namespaces", "--output=json")
+        for item in json.loads(answer)["items"]:
+            meta = item["metadata"]
+            containers = item.get("status", {}).get("containerStatuses") or []
+            restarts = [each["restartCount"] for each in containers]
+            # A Job of a schedule is no sign of us; nothing here makes any.
+            found[f"{item['kind']} {meta['namespace']}/{meta['name']}"] = f"{meta['uid']} {restarts}"
     return found
 
 
 def take(instance: Instance) -> dict[str, str]:
-    """Return service or container to what changes with every start."""
+    """Return service, container, pod or Job to what changes with every start."""
     found: dict[str, str] = call(instance, read_incarnations)
     return found

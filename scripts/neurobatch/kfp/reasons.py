@@ -16,7 +16,7 @@ MEANINGS: tuple[tuple[str, str, str], ...] = (
     (
         r'persistentvolumeclaim "?([^"\s]+)"? (?:is )?not found',
         "the claim {0} does not exist",
-        "the role cvmfs_csi makes the claims (playbooks/pipelines.yml --tags cvmfs_csi), --claim names another one",
+        "the role cvmfs_csi makes the claims (site.yml --tags cvmfs_csi), --claim names another one",
     ),
     (
         r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim \S+ is not bound",

@@ -9,6 +9,8 @@ import os
 import pwd
 import socket
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,25 @@ def unit_state(name: str) -> dict[str, bool]:
         "enabled": values.get("UnitFileState") == "enabled",
         "stale": values.get("NeedDaemonReload") == "yes",
     }
+
+
+def seconds_since_start(unit: str) -> float:
+    """Return how long ago a systemd unit began to start, infinity where it never did."""
+    stamp = output("systemctl", "show", unit, "-p", "InactiveExitTimestampMonotonic", "--value") or "0"
+    # systemd writes microseconds of the clock that time.monotonic reads.
+    return time.monotonic() - int(stamp) / 1e6 if stamp.isdigit() and int(stamp) else float("inf")
+
+
+def settled(
+    look: Callable[[], Any], well: Callable[[Any], bool], unit: str = "minikube.service", grace: float = 300
+) -> Any:
+    """Return what ``look`` finds, once it is ``well``, or once ``unit`` has had ``grace`` seconds to come up.
+
+    After a reboot everything comes back by itself within that time; until then, missing is not the same as broken.
+    """
+    while not well(found := look()) and seconds_since_start(unit) < grace:
+        time.sleep(2)
+    return found
 
 
 def may_bind(address: str) -> bool:

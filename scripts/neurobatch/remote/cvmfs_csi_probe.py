@@ -1,7 +1,7 @@
 """Read what the cvmfs_csi role decides on, with one question to the cluster. Changes nothing.
 
 Parameters: cluster (kubectl, kubeconfig), namespace and release of the driver, claims_namespace, files, paths that the
-role writes; directory of the role's records.
+role writes; directory of the role's records; installation, what would be installed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from neurobatch.remote.common import Cluster, fingerprint, text
+from neurobatch.remote.common import Cluster, fingerprint, settled, text
 
 DRIVER = "cvmfs.csi.cern.ch"
 
@@ -35,15 +35,21 @@ def read(items: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def main(params: dict[str, Any]) -> None:
-    """Print the state as one JSON object."""
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what the cluster has now."""
     kinds = "daemonsets,storageclasses,persistentvolumeclaims,namespaces"
     answer = Cluster(params["cluster"]).get(kinds, "--all-namespaces")
-    state = {
-        "cluster": answer is not None,
-        **read((answer or {}).get("items", []), params),
+    return {"cluster": answer is not None, **read((answer or {}).get("items", []), params)}
+
+
+def main(params: dict[str, Any]) -> None:
+    """Print the state as one JSON object."""
+    installed = text(f"{params['directory']}/installed")
+    current = installed == params["installation"]
+    state = settled(lambda: look(params), lambda found: found["ready"] or not current)
+    state |= {
         "files": {path: fingerprint(path) for path in params["files"]},
-        "installed": text(f"{params['directory']}/installed"),
+        "installed": installed,
         "verified": text(f"{params['directory']}/verified"),
     }
     print(json.dumps(state))

@@ -26,7 +26,7 @@ def main(params: dict[str, Any]) -> None:
         sys.exit(
             f"The pipeline API does not answer inside JupyterLab ({health}: {error}). "
             "Likely cause: the forward is down or does not listen on the container's network. "
-            "Run playbooks/pipelines.yml --tags port_forward."
+            "Run site.yml --tags port_forward."
         )
     if not answer.get("apiServerReady", True):
         sys.exit("The pipeline UI answers, but the API behind it does not. Look at `kubectl -n kubeflow get pods`.")
@@ -47,11 +47,11 @@ def main(params: dict[str, Any]) -> None:
         sys.exit(
             f"The object store refuses Elyra's key or does not answer ({settings['cos_endpoint']}: {code}). "
             "Likely cause: its keys changed, or the forward is down. "
-            "Run playbooks/pipelines.yml --tags kubeflow_pipelines,port_forward,elyra."
+            "Run site.yml --tags kubeflow_pipelines,port_forward,elyra."
         )
     if not found:
         sys.exit(
             f"The object store has no bucket {settings['cos_bucket']}. Likely cause: the pipeline API, which makes it, "
-            "never became ready. Run playbooks/pipelines.yml --tags kubeflow_pipelines."
+            "never became ready. Run site.yml --tags kubeflow_pipelines."
         )
     print("ok")

@@ -11,7 +11,7 @@ import json
 import pwd
 from typing import Any
 
-from neurobatch.remote.common import docker_api, fingerprint, output, text, unit_state
+from neurobatch.remote.common import docker_api, fingerprint, output, settled, text, unit_state
 from neurobatch.remote.host import size
 
 
@@ -31,21 +31,27 @@ def may_use_docker(user: str) -> bool:
         return False
 
 
+def live(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what of the state changes by itself: the unit, and whether the cluster's API is ready."""
+    kubectl = [params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}"]
+    return {
+        "unit": unit_state("minikube.service"),
+        "ready": output(*kubectl, "get", "--raw", "/readyz", seconds=8) == "ok",
+    }
+
+
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
+    created = json.loads(text(params["created"]) or "null")
+    state = settled(lambda: live(params), lambda found: not created or (found["unit"]["active"] and found["ready"]))
     node = docker_api(f"/containers/{params['profile']}/json")
-    ready = output(
-        params["tools"]["kubectl"], f"--kubeconfig={params['kubeconfig']}", "get", "--raw", "/readyz", seconds=8
-    )
-    state = {
+    state |= {
         "host": size.usable(),
         "tools": {name: tool(name, path, params["records"]) for name, path in params["tools"].items()},
         "user": may_use_docker(params["user"]),
         "files": {path: fingerprint(path) for path in params["files"]},
-        "created": json.loads(text(params["created"]) or "null"),
-        "unit": unit_state("minikube.service"),
+        "created": created,
         "node": node and {"running": node["State"]["Running"]},
-        "ready": ready == "ok",
         "verified": text("/var/lib/neurobatch/minikube/verified"),
     }
     print(json.dumps(state))

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import fingerprint, http_status, may_bind, output, text, unit_state
+from neurobatch.remote.common import fingerprint, http_status, may_bind, output, settled, text, unit_state
 
 WANTS = Path("/etc/systemd/system/multi-user.target.wants")
 
@@ -33,10 +33,15 @@ def answers(forward: dict[str, Any]) -> bool:
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
     wanted = [f"neurobatch-forward@{forward['name']}.service" for forward in params["forwards"]]
+    files = {path: fingerprint(path) for path in params["files"]}
+    units = settled(
+        lambda: {unit: works(unit) for unit in [*wanted, "neurobatch-hosts.service"]},
+        lambda found: all(found.values()) or None in files.values(),
+    )
     state = {
-        "files": {path: fingerprint(path) for path in params["files"]},
+        "files": files,
         "kubeconfig": os.path.exists(params["kubeconfig"]),
-        "units": {unit: works(unit) for unit in [*wanted, "neurobatch-hosts.service"]},
+        "units": units,
         "strangers": sorted({path.name for path in WANTS.glob("neurobatch-forward@*.service")} - set(wanted)),
         "hosts": output(params["hosts_program"], "check") is not None,
         "silent": [forward["name"] for forward in params["forwards"] if not answers(forward)],

@@ -12,6 +12,8 @@ from tests.server import probe
 
 PORTS = (8888, 8080, 3389, 5901, 2222)
 """JupyterLab, Tomcat, xrdp, VNC and the desktop's sshd."""
+FORWARDS = (31380, 9000)
+"""Kubeflow Pipelines' user interface and the object store."""
 OURS = "172.29.88.1"
 """The server's own address on our bridge."""
 ORDINARY = "172.17.0.1"
@@ -55,13 +57,14 @@ def opened(found: dict[probe.Target, str]) -> list[probe.Target]:
 def test_the_ports_are_open_for_the_server_itself(instance: Instance, container_ip: str) -> None:
     # Without this, a refusal below could mean that nothing listens.
     targets = [("127.0.0.1", 8888), *((container_ip, port) for port in PORTS)]
+    targets += [(address, port) for address in ("127.0.0.1", OURS) for port in FORWARDS]
     assert opened(probe.from_server(instance, targets)) == targets
 
 
 def test_a_neighbour_reaches_nothing(instance: Instance) -> None:
     # The bridges' addresses would leave by his default gateway, away from the server: they follow below, with routes.
     server = instance.state["server_ip"]
-    found = probe.from_stranger(instance, [(server, 22), *((server, port) for port in PORTS)])
+    found = probe.from_stranger(instance, [(server, 22), *((server, port) for port in PORTS + FORWARDS)])
     assert opened(found) == [(server, 22)]
 
 
@@ -73,7 +76,7 @@ def test_a_neighbour_with_routes_through_the_server_reaches_nothing(
     # The same ways lead to the twin: by loopback, to a container, to a bridge's own address.
     controls = [(server, 22), ("127.0.0.1", 18888), (control, 8888), (ORDINARY, 18889)]
     addresses = (server, "127.0.0.1", container_ip, OURS, ORDINARY)
-    found = probe.from_stranger(instance, [*controls, (OURS, 18889), *product(addresses, PORTS)])
+    found = probe.from_stranger(instance, [*controls, (OURS, 18889), *product(addresses, PORTS + FORWARDS)])
     assert opened(found) == controls, found
 
 
