@@ -140,4 +140,4 @@ def test_a_killed_run_is_taken_up_and_other_settings_keep_home_and_token(
     assert somebody_elses() == foreign
     assert foreign.endswith(" true")
     names = root("docker ps --all --format '{{.Names}}'").split()
-    assert sorted(names) == ["neurodeskapp", "neurodesktop"]
+    assert sorted(names) == ["minikube", "neurodeskapp", "neurodesktop"]
