@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from neurobatch.doors import through
+from neurobatch.doors import past_proxy, through
 from neurobatch.images import qualified, registry_of
 from neurobatch.mirrors import Mirror
 
@@ -122,7 +122,7 @@ def question(needs: list[Need], doors: Doors) -> dict[str, Any]:
             for host, mirror in mirrors.items()
         },
         "proxy": doors.proxy_url,
-        "no_proxy": list(doors.proxy_exceptions),
+        "no_proxy": past_proxy(doors.proxy_exceptions),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import http.client
 import ipaddress
@@ -19,6 +20,7 @@ from typing import Any
 REDIRECTS = 8
 #: Bytes of an answer that are read at most: tokens and checksums are small.
 BODY = 1 << 20
+AGENT = {"User-Agent": "neurobatch"}
 REDIRECTED = (301, 302, 303, 307, 308)
 
 
@@ -50,6 +52,25 @@ class _AsItIs(urllib.request.HTTPErrorProcessor):
         return response
 
     https_response = http_response
+
+
+class _Proxy(urllib.request.BaseHandler):
+    """Sends each request, a redirect's too, the way that the door chooses for its host."""
+
+    handler_order = 100  # as ProxyHandler: before those that open connections
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+
+    def http_open(self, request: urllib.request.Request) -> None:
+        parts = urllib.parse.urlsplit(self.door.proxy_for(request.full_url))
+        if parts.hostname:
+            if parts.username:
+                login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+                request.add_header("Proxy-authorization", "Basic " + base64.b64encode(login.encode()).decode())
+            request.set_proxy(parts.netloc.rpartition("@")[2], "http")
+
+    https_open = http_open
 
 
 class Door:
@@ -98,24 +119,33 @@ class Door:
             url = onward
         raise UnansweredError("broken", f"it redirects more than {REDIRECTS} times")
 
+    def open(self, url: str) -> Any:
+        """Return an open answer to a GET, for a download; redirects are followed, and a file:// is one of this server.
+
+        Raises:
+            urllib.error.HTTPError: the answer is a refusal.
+            OSError: there is none.
+        """
+        opener = urllib.request.build_opener(*self._handlers(""))
+        return opener.open(urllib.request.Request(url, headers=AGENT), timeout=self.seconds)
+
+    def _handlers(self, ca: str) -> list[urllib.request.BaseHandler]:
+        # An empty ProxyHandler keeps urllib from adding one that reads the environment a second time.
+        nothing = urllib.request.ProxyHandler({})
+        return [nothing, _Proxy(self), urllib.request.HTTPSHandler(context=trust(ca))]
+
     def _once(self, url: str, method: str, headers: dict[str, str], ca: str) -> Reply:
-        proxy = self.proxy_for(url)
-        handlers = [
-            urllib.request.ProxyHandler({"http": proxy, "https": proxy} if proxy else {}),
-            urllib.request.HTTPSHandler(context=trust(ca)),
-            _AsItIs(),
-        ]
         opener = urllib.request.OpenerDirector()
-        for handler in [*handlers, urllib.request.HTTPHandler(), urllib.request.UnknownHandler()]:
+        handlers = [*self._handlers(ca), urllib.request.HTTPHandler(), urllib.request.UnknownHandler(), _AsItIs()]
+        for handler in handlers:
             opener.add_handler(handler)
-        request = urllib.request.Request(url, method=method, headers={"User-Agent": "neurobatch", **headers})
-        # The environment's exceptions were considered above; ProxyHandler would ask them a second time.
+        request = urllib.request.Request(url, method=method, headers={**AGENT, **headers})
         try:
             with opener.open(request, timeout=self.seconds) as response:
                 body = response.read(BODY) if method == "GET" and "Range" not in headers else b""
                 return Reply(response.status, response.headers, url, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise meaning(error, url, proxy) from None
+            raise meaning(error, url, self.proxy_for(url)) from None
 
 
 def trust(ca: str) -> ssl.SSLContext:
