@@ -45,8 +45,8 @@ def wrong(artifact_mirror: str, proxy_url: str) -> list[tuple[str, str]]:
         found.append(
             (
                 "artifact_mirror",
-                f"artifact_mirror is {artifact_mirror!r}, but must be a URL (http:// or https://) or a directory of the "
-                "server, from / on",
+                f"artifact_mirror is {artifact_mirror!r}, but must be a URL (http:// or https://) or a directory of "
+                "the server, from / on",
             )
         )
     if proxy_url and not proxy_url.startswith("http://"):

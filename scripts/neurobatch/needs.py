@@ -134,8 +134,14 @@ def falls_back(need: Need, mirrors: Mapping[str, Mirror]) -> bool:
     return need.by == "node" or (need.by == "docker" and need.origin == "docker.io" and not mirror.by_name)
 
 
+def pins(stack: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return every hash and digest that a stack may hold, by its dotted key; None where nobody has computed it yet."""
+    found: dict[str, str | None] = {f"tools.{name}.sha256": tool["sha256"] for name, tool in stack["tools"].items()}
+    found["kubeflow_pipelines.tree_sha256"] = stack["kubeflow_pipelines"]["tree_sha256"]
+    found["neurodesktop.base_image_digest"] = stack["neurodesktop"]["base_image_digest"]
+    return found
+
+
 def unpinned(stack: Mapping[str, Any]) -> list[str]:
-    """Return the keys of a stack that hold no hash or digest yet, in the order of the file."""
-    keys = [f"tools.{name}.sha256" for name, tool in stack["tools"].items() if not tool["sha256"]]
-    keys += [] if stack["kubeflow_pipelines"]["tree_sha256"] else ["kubeflow_pipelines.tree_sha256"]
-    return keys + ([] if stack["neurodesktop"]["base_image_digest"] else ["neurodesktop.base_image_digest"])
+    """Return the keys of the hashes and digests that nobody has computed yet."""
+    return [key for key, value in pins(stack).items() if not value]
