@@ -39,5 +39,5 @@ docs: venv ## write the generated parts of the documentation
 test-servers: venv ## probe, downloads and pins against a real registry, proxy and file servers
 	@.venv/bin/pytest -q tests/doors
 
-lock: venv ## resolve pyproject.toml into requirements/lock.txt
+lock: venv ## resolve every environment of requirements/ anew
 	@scripts/lock

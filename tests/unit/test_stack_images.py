@@ -146,7 +146,7 @@ def test_every_image_of_the_release_is_in_the_table_and_where_it_says(name: str)
             assert at(objects, row["place"]) == row["image"], row["place"]
 
 
-def overlay(name: str, base: Path, folder: Path) -> list[Json]:
+def overlay(pipelines: Json, base: Path, folder: Path, **knobs: Any) -> list[Json]:
     """Return what the role's overlay makes of the manifests, in a copy, since kustomize follows no links."""
     role = PROJECT / "roles" / "kubeflow_pipelines"
     shutil.copytree(base, folder / "manifests")
@@ -154,25 +154,27 @@ def overlay(name: str, base: Path, folder: Path) -> list[Json]:
     jinja = jinja2.Environment(trim_blocks=True, autoescape=False)  # noqa: S701 - YAML, as Ansible renders it
     jinja.filters |= {"comment": str, "to_json": json.dumps, "neurobatch_substitutions": images.substitutions}
     settings = yaml.safe_load((role / "defaults" / "main.yml").read_text())
-    settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": STACKS[name]["kubeflow_pipelines"]}
+    settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": pipelines, **knobs}
     for template in (role / "templates").glob("*.yaml.j2"):
         (folder / "overlay" / template.stem).write_text(jinja.from_string(template.read_text()).render(settings))
     return rendered(folder / "overlay")
+
+
+def generated(name: str, folder: Path) -> Path:
+    """Write the rehearsal's manifests of the stack's release."""
+    for path, data in archive.generated(STACKS[name]["kubeflow_pipelines"]["version"]).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["upstream", "rehearsal"])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_overlay_puts_every_substitute_in_its_place(name: str, kind: str, tmp_path: Path) -> None:
-    if kind == "upstream":
-        base = upstream(name)
-    else:
-        base = tmp_path / "generated"
-        for path, data in archive.generated(STACKS[name]["kubeflow_pipelines"]["version"]).items():
-            (base / path).parent.mkdir(parents=True, exist_ok=True)
-            (base / path).write_bytes(data)
+    base = upstream(name) if kind == "upstream" else generated(name, tmp_path / "generated")
     rows = table(name)
-    objects = overlay(name, base, tmp_path)
+    objects = overlay(STACKS[name]["kubeflow_pipelines"], base, tmp_path)
     found = {value for value in values(objects) if REFERENCE.match(value)}
     assert not found & set(images.replaced(rows))
     for row in rows.values():
@@ -184,6 +186,18 @@ def test_the_overlay_puts_every_substitute_in_its_place(name: str, kind: str, tm
                 names = [variable["name"] for variable in container.get("env", [])]
                 # The API server refuses a server-side apply that has one twice.
                 assert len(names) == len(set(names)), each["metadata"]["name"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_site_can_take_every_image_from_its_own_registry(name: str, tmp_path: Path) -> None:  # S0-40
+    """Whatever Deployments are installed; but for what the API server of 2.0.0 has built in."""
+    rows = {word: row for word, row in table(name).items() if not row["place"].startswith("program ")}
+    own = {word: {**row, "substitute": f"registry.lab/{word}@sha256:{'0' * 64}"} for word, row in rows.items()}
+    pipelines = {**STACKS[name]["kubeflow_pipelines"], "images": own}
+    objects = overlay(pipelines, upstream(name), tmp_path, kubeflow_pipelines_drop=[])
+    assert not [value for value in values(objects) if REFERENCE.match(value)]
+    assert {at(objects, row["place"]) for row in own.values()} == {row["substitute"] for row in own.values()}
 
 
 @pytest.mark.parametrize("name", known_stacks())
