@@ -15,6 +15,7 @@ import pytest
 import yaml
 from neurobatch import images, stacks
 
+from tests.rehearsal.cvmfs import build as cvmfs
 from tests.rehearsal.instance import STACKS as REHEARSAL
 from tests.rehearsal.instance import known_stacks
 from tests.rehearsal.kfp import archive
@@ -202,10 +203,13 @@ def test_a_site_can_take_every_image_from_its_own_registry(name: str, tmp_path: 
 
 @pytest.mark.parametrize("name", known_stacks())
 def test_the_rehearsal_serves_every_image_that_is_needed(name: str) -> None:
-    served = {each for image in IMAGES for each in image.names}
-    for row in stacks.resolve(name, [REHEARSAL])["kubeflow_pipelines"]["images"].values():
-        if row["needed"]:
-            assert (row["substitute"] or row["image"]).partition("/")[2] in served
+    served = {each for image in IMAGES for each in image.names} | {cvmfs.NAME}
+    stack = stacks.resolve(name, [REHEARSAL])
+    rows = [row for row in stack["kubeflow_pipelines"]["images"].values() if row["needed"]]
+    wanted = [row["substitute"] or row["image"] for row in rows]
+    wanted += [row["image"] for row in stack["cvmfs_csi"]["images"].values()]
+    wanted.append(f"docker.io/library/{stack['runtime_image']['name']}")
+    assert {each.partition("/")[2] for each in wanted} <= served
 
 
 def test_a_place_that_is_deleted_or_built_in_gets_no_patch() -> None:
