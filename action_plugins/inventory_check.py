@@ -7,7 +7,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-from neurobatch import inventory, specs, stacks
+from neurobatch import contradictions, inventory, specs, stacks
 
 #: Facts that exist only once a host was asked; a variable built on them is judged by the role that reads it.
 LATE = ("ansible_facts", "neurobatch_")
@@ -40,6 +40,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                     reason = " ".join(str(error).split()).rstrip(".")
                     problems.append(inventory.Problem(name, f"{name} cannot be evaluated: {reason}"))
         problems += inventory.wrong(values, options)
+        if not problems:
+            # Only values that are well-formed, each for itself, can contradict each other.
+            every = {name: self._value(name, values, options) for name in options}
+            problems += contradictions.contradictions(every)
         if not {"stack", "stack_dirs"} & {problem.variable for problem in problems}:
             try:
                 result["stack"] = stacks.resolve(
@@ -48,6 +52,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             except stacks.StackError as error:
                 problems.append(inventory.Problem("stack", str(error)))
         if problems:
+            result.pop("stack", None)  # hundreds of lines in front of what is wrong
             return {**result, "failed": True, "msg": inventory.report(problems, scope.get("inventory_hostname", ""))}
         return {
             **result,

@@ -35,6 +35,9 @@ _VERSIONED = (
 )  # fmt: skip
 _VERSION_NAME = re.compile(rf"^({'|'.join(_VERSIONED)})_(?:[a-z]+_)*version$")
 
+#: Variables of earlier versions, and what to write instead.
+REMOVED = {"cvmfs_csi_servers": "cvmfs_servers"}
+
 _WORDS = {
     "bool": "true or false",
     "dict": "a map",
@@ -71,7 +74,9 @@ def unknown(
     for name in sorted(set(names) - documented - _MAGIC):
         if _FOREIGN.match(name):
             continue
-        if match := _VERSION_NAME.match(name):
+        if name in REMOVED:
+            problems.append(Problem(name, f"{name} has another name now; write {REMOVED[name]} instead"))
+        elif match := _VERSION_NAME.match(name):
             stack = stacks.nearest_stack(f"{match[1]}-{(values or {}).get(name, '')}")
             remedy = (
                 f"versions come from the stack; take `stack: {stack}` (the nearest) or derive a site's stack from it"

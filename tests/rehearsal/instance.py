@@ -30,6 +30,7 @@ from tests.rehearsal import engine, gitrepo, mirror, roots, server, wheels
 from tests.rehearsal.cluster import node, programs
 from tests.rehearsal.common import Refusal, locked, run, say
 from tests.rehearsal.cvmfs import build as cvmfs
+from tests.rehearsal.cvmfs import stratum
 from tests.rehearsal.kfp import archive as kfp_archive
 from tests.rehearsal.kfp import images as kfp_images
 from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cache_root, choose_subnet
@@ -186,7 +187,9 @@ class Instance:
         log = self.names.state_dir / "mirror-log"
         for folder in (files, log):
             folder.mkdir(parents=True, exist_ok=True)
-        stores = mirror.Stores(registry, files, simple, self.names.state_dir / "git", log)
+        served = self.names.state_dir / "stratum"
+        stratum.write(served, stratum.load_key(self.names.state_dir / "stratum-key.pem"))
+        stores = mirror.Stores(registry, files, simple, self.names.state_dir / "git", served / "cvmfs", log)
 
         with locked(self.cache / "locks" / "images.lock", "importing or removing images"):
             server_image = roots.image(roots.SERVER, self.cache)
@@ -280,6 +283,8 @@ class Instance:
             "artifact_mirror": doors.artifact_mirror,
             "pip_index_url": doors.pip_index_url,
             "neurodesktop_repo": doors.neurodesktop_repo,
+            "cvmfs_servers": list(doors.cvmfs_servers),
+            "cvmfs_public_key": stratum.public_pem(stratum.load_key(self.names.state_dir / "stratum-key.pem")),
             "preflight_min_free_gb": {"/var/lib/docker": 8, "~": 1},
         }
         text = yaml.safe_dump({"all": {"hosts": {server.HOSTNAME: host}}}, sort_keys=False, width=200)

@@ -6,6 +6,7 @@ Its doors (all through one nginx, whose access log therefore has every download)
 - ``http://IP/files`` plain files, given as ``artifact_mirror``
 - ``http://IP/simple`` wheels, given as ``pip_index_url``
 - ``http://IP/git/neurodesktop.git`` the rehearsal's Neurodesktop, given as ``neurodesktop_repo``
+- ``http://IP`` and ``http://IP:8000`` two CVMFS servers, given as ``cvmfs_servers``
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Doors:
     artifact_mirror: str
     pip_index_url: str
     neurodesktop_repo: str
+    cvmfs_servers: tuple[str, ...]
 
     @classmethod
     def at(cls, ip: str) -> Doors:
@@ -44,6 +46,7 @@ class Doors:
             artifact_mirror=f"http://{ip}/files",
             pip_index_url=f"http://{ip}/simple",
             neurodesktop_repo=f"http://{ip}/git/neurodesktop.git",
+            cvmfs_servers=(f"http://{ip}", f"http://{ip}:8000"),
         )
 
 
@@ -56,6 +59,7 @@ class Stores:
         files: plain files.
         simple: the wheel index.
         git: bare repositories.
+        cvmfs: what a CVMFS stratum serves, below `cvmfs`.
         log: where nginx writes access.log.
     """
 
@@ -63,6 +67,7 @@ class Stores:
     files: Path
     simple: Path
     git: Path
+    cvmfs: Path
     log: Path
 
     def mounts(self) -> list[str]:
@@ -72,6 +77,7 @@ class Stores:
             f"--volume={self.files}:/srv/mirror/files:ro",
             f"--volume={self.simple}:/srv/mirror/simple:ro",
             f"--volume={self.git}:/srv/mirror/git:ro",
+            f"--volume={self.cvmfs}:/srv/mirror/cvmfs:ro",
             f"--volume={self.log}:/var/log/nginx",
         ]
 
@@ -174,6 +180,7 @@ def wait_for(names: Names, ip: str) -> None:
         f"{doors.artifact_mirror}/",
         f"{doors.pip_index_url}/",
         f"{doors.neurodesktop_repo}/info/refs",
+        *(f"{server}/cvmfs/" for server in doors.cvmfs_servers),
     )
     try:
         wait_until(lambda: all(answers(url) for url in urls), "An answer of the mirror's doors", seconds=30)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from neurobatch import preflight
 from neurobatch.pages.hosts import facts, known
-from neurobatch.preflight import Wanted, WantedPort
+from neurobatch.preflight import Wanted, WantedPort, cvmfs
 
 JUPYTER = WantedPort(
     8888, "JupyterLab", "neurodesktop_port", units=["neurodesktop.service"], containers=["neurodesktop"]
@@ -96,6 +96,10 @@ REFUSED = {
     "(`sudo timedatectl set-ntp true`, or chrony) and look with `timedatectl`",
     "proxy-without-scheme": "https_proxy on the server is proxy.example:3128, which is no URL: "
     "write `https_proxy=http://proxy.example:3128` in /etc/environment",
+    "cvmfs-walled-off": "No CVMFS server can be used (http://cvmfs-geoproximity.neurodesk.org: no answer in time, "
+    "http://cvmfs.neurodesk.org: no answer in time, http://s1brisbane-cvmfs.openhtc.io: no answer in time and "
+    "http://s1nikhef-cvmfs.openhtc.io: no answer in time): open the way to them (TCP 80 or 8000), set "
+    "cvmfs_csi_http_proxy, or name others in cvmfs_servers",
     "docker-podman": "The docker command is podman's imitation (podman-docker): run `sudo dnf remove podman-docker`; "
     "podman itself may stay",
 }
@@ -150,6 +154,14 @@ WARNED = {
     "add `127.0.1.1 lab-7` to /etc/hosts",
     "proxy-without-no-proxy": "The server uses the proxy http://proxy.example:3128 also for its own cluster: "
     "add 172.16.0.0/12,192.168.49.0/24,10.96.0.0/12,10.244.0.0/16,.svc,.cluster.local to no_proxy",
+    "cvmfs-one-server": "Only one CVMFS server can be used, http://cvmfs-geoproximity.neurodesk.org "
+    "(http://cvmfs.neurodesk.org: no answer in time, ",
+    "cvmfs-mixed": "Only one CVMFS server can be used, http://cvmfs.neurodesk.org "
+    "(http://cvmfs-geoproximity.neurodesk.org: its whitelist expired on 2026-10-02, "
+    "http://s1brisbane-cvmfs.openhtc.io: its name is not known and http://s1nikhef-cvmfs.openhtc.io: HTTP 404), "
+    "and without it no tool starts",
+    "cvmfs-first-stale": "The first CVMFS server cannot be used (http://cvmfs-geoproximity.neurodesk.org: 299 "
+    "revisions behind, from 2026-10-01 and http://s1nikhef-cvmfs.openhtc.io: 1 revision behind",
     "wsl2-docker-desktop": "Docker comes from Docker Desktop, which this project has not been run with",
 }
 
@@ -186,6 +198,29 @@ def test_a_small_server_hears_what_will_not_fit_and_a_cluster_that_exists_keeps_
         "minikube_cpus is 4: it must be 0 (automatic) or from 2 to 2"
     ]
     assert [row.check for row in preflight.verdict(facts("memory-8-gib"), WANTED) if row.check == "size"] == []
+
+
+def test_cvmfs_servers_are_ranked_by_what_they_serve_and_how_fast() -> None:  # S0-46
+    rows = cvmfs.ranked(facts("debian-12")["cvmfs"], NOW)
+    assert [(row.state, row.url.partition("//")[2]) for row in rows] == [
+        ("genuine", "s1brisbane-cvmfs.openhtc.io"),
+        ("genuine", "cvmfs-geoproximity.neurodesk.org"),
+        ("genuine", "cvmfs.neurodesk.org"),
+        ("refused", "s1nikhef-cvmfs.openhtc.io"),
+    ]
+    [ok] = [row for row in preflight.verdict(facts("debian-12"), WANTED) if row.check == "cvmfs"]
+    assert ok.message.startswith("3 of 4 servers, http://s1brisbane-cvmfs.openhtc.io (0.1 s), ")
+    [refused] = sentences("cvmfs-other-key", "refuse")
+    assert refused.endswith(": correct cvmfs_servers, or cvmfs_public_key if the repository has a new one")
+
+
+def test_a_server_has_a_day_to_replicate() -> None:
+    answers = {
+        "http://a": {"state": "genuine", "revision": 8, "published": NOW - 3600, "seconds": 0.2},
+        "http://b": {"state": "genuine", "revision": 7, "published": NOW - 9 * 86400, "seconds": 0.1},
+    }
+    assert [row.state for row in cvmfs.ranked(answers, NOW)] == ["genuine", "genuine"]
+    assert [row.state for row in cvmfs.ranked(answers, NOW + 86400)] == ["genuine", "stale"]
 
 
 def test_systems_that_nobody_has_rehearsed_are_marked() -> None:  # S0-06

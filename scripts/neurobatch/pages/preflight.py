@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from neurobatch import inventory, preflight, specs, stacks
+from neurobatch import contradictions, inventory, preflight, specs, stacks
 from neurobatch.pages import hosts
 from neurobatch.pages.tables import table
 from neurobatch.preflight import Finding, Wanted
@@ -42,6 +42,15 @@ SLIPS: tuple[tuple[str, Any], ...] = (
     ("preflight_min_free_gb", 60),
     ("secure_logging", "perhaps"),
     ("port_forward_ui_port", 0),
+    ("port_forward_ui_port", 8888),
+    ("neurodesktop_subnet", "10.100.0.0/16"),
+    ("minikube_cpus", 1),
+    ("minikube_memory_mb", 4096),
+    ("cvmfs_csi_servers", "http://stratum.lab"),
+    ("cvmfs_servers", ["stratum.lab"]),
+    ("cvmfs_servers", []),
+    ("cvmfs_public_key", "/etc/cvmfs/keys/lab.pub"),
+    ("preflight_min_free_gb", {"docker": 60}),
 )
 
 
@@ -101,6 +110,11 @@ def sick() -> list[tuple[str, Finding]]:
     return sorted(rows, key=lambda row: order.index(row[1].check))
 
 
+def every_default() -> dict[str, Any]:
+    """Return every variable with its default, templates left as they are."""
+    return {name: option.spec.get("default") for name, option in specs.settable(specs.load()).items()}
+
+
 def slips() -> list[tuple[str, str]]:
     """Return the slips and what is said about each."""
     roles = specs.load()
@@ -108,6 +122,8 @@ def slips() -> list[tuple[str, str]]:
     rows = []
     for name, value in SLIPS:
         problems = inventory.unknown([name], options, roles, {name: value}) + inventory.wrong({name: value}, options)
+        if not problems and name in options:
+            problems = contradictions.contradictions({**every_default(), name: value})
         said = [problem.message for problem in problems]
         if not said:
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from neurobatch.preflight import engine, kernel, ports, room, surroundings, system
+from neurobatch.preflight import cvmfs, engine, kernel, ports, room, surroundings, system
 from neurobatch.preflight.model import GB, GIB, Check, Facts, Finding, Severity, Wanted, WantedPort
 from neurobatch.wording import sentences
 
@@ -42,6 +42,7 @@ CHECKS: dict[str, Check] = {
     "clock": surroundings.clock,
     "names": surroundings.names,
     "proxy": surroundings.proxy,
+    "cvmfs": cvmfs.strata,
 }
 
 

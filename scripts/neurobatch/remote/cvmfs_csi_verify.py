@@ -60,8 +60,7 @@ FAULTS: tuple[tuple[str, str, str], ...] = (
         "No such file or directory",
         "the repository is not mounted or lacks the folder (ENOENT): no server answered, or its content is not signed "
         "with Neurodesk's key.",
-        "Look at the servers below; set cvmfs_csi_servers or cvmfs_csi_http_proxy. A failed mount is remembered for "
-        "60 s.",
+        "Look at the servers below; set cvmfs_servers or cvmfs_csi_http_proxy. A failed mount is remembered for 60 s.",
     ),
     (
         "no CVMFS file system",
@@ -71,7 +70,7 @@ FAULTS: tuple[tuple[str, str, str], ...] = (
     (
         "FailedMount",
         "the node cannot mount the repository: no server answered, or its content is not signed with Neurodesk's key.",
-        "Look at the servers below; set cvmfs_csi_servers or cvmfs_csi_http_proxy.",
+        "Look at the servers below; set cvmfs_servers or cvmfs_csi_http_proxy.",
     ),
     (
         "FailedScheduling",
@@ -127,7 +126,7 @@ def diagnosis(evidence: str) -> tuple[str, str]:
         if sign in evidence:
             return cause, remedy
     if "found " in evidence:
-        return "the repository is there but empty: a mirror server serves another one.", "Look at cvmfs_csi_servers."
+        return "the repository is there but empty: a mirror server serves another one.", "Look at cvmfs_servers."
     return "not known to this check.", "The lines below show how far it comes."
 
 

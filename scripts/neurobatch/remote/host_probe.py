@@ -1,7 +1,8 @@
 """Read what a server is: machine, system, kernel, user, room, ports, engine. Changes nothing, leaves nothing behind.
 
 Parameters: paths, where room is needed ("~" is the login user's home); ports_program, the text of `host_ports`, which
-runs through `sudo -n` where that needs no password: without it a foreign port's owner has a user, but no name.
+runs through `sudo -n` where that needs no password: without it a foreign port's owner has a user, but no name; cvmfs,
+parameters of `neurobatch.remote.cvmfs.servers`, left out where nobody is to be asked.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from neurobatch.remote.common import TIMEOUT, Facts, text, unit_state
+from neurobatch.remote.cvmfs import servers
 from neurobatch.remote.host import engine, kernel, login, size, surroundings, system
 
 #: Changes when a fact changes its name or meaning; the reader refuses what it does not know.
@@ -35,8 +39,37 @@ def ports_and_containers(program: str, may_sudo: bool) -> Facts:
     return {"ports": None, "containers": None, "engine": None}
 
 
+class Waiting:
+    """Questions to the network, asked while the server itself is read. Without parameters nothing is asked."""
+
+    def __init__(self, ask: Callable[[Facts], Facts], params: Facts | None) -> None:
+        """Begin to ask."""
+        self.found: Facts | None = None
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._run, args=(ask, params), daemon=True)
+        self.thread.start()
+
+    def _run(self, ask: Callable[[Facts], Facts], params: Facts | None) -> None:
+        try:
+            self.found = ask(params) if params else None
+        except Exception as error:  # raised where the answers are wanted
+            self.error = error
+
+    def result(self) -> Facts | None:
+        """Return the answers; whoever asks has a deadline of its own.
+
+        Raises:
+            Exception: what the asking ended with.
+        """
+        self.thread.join()
+        if self.error:
+            raise self.error
+        return self.found
+
+
 def main(params: Facts) -> None:
     """Print everything as one JSON object."""
+    strata = Waiting(servers.answers, params.get("cvmfs"))
     user = login.user_facts()
     allowed = login.rights()
     docker = engine.docker(user)
@@ -61,5 +94,6 @@ def main(params: Facts) -> None:
         "nvidia": Path("/dev/nvidiactl").exists(),
         "service": unit_state("neurodesktop.service"),
         "cluster": json.loads(text(CLUSTER) or "null"),
+        "cvmfs": strata.result(),
     }
     print(json.dumps(facts))

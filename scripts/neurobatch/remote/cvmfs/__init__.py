@@ -1,0 +1,1 @@
+"""What the server can know of CVMFS' stratum servers before a client is installed."""
