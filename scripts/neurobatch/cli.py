@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     pages.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     pages.set_defaults(run=_docs)
 
+    _add_preflight(commands)
     stack = commands.add_parser("stack", help="look at stacks: tested sets of versions")
     verbs = stack.add_subparsers(required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="name the stacks that there are")
@@ -51,6 +52,27 @@ def parser() -> argparse.ArgumentParser:
         )
     _add_smoke(commands)
     return top
+
+
+def _add_preflight(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    preflight = commands.add_parser(
+        "preflight",
+        help="judge an inventory and its servers; touch nothing",
+        description="Judge the inventory, then each server through one SSH connection. Touches nothing.",
+        epilog="exit codes: 0 accepted, 1 refused, 2 wrong usage, 3 a server could not be judged",
+    )
+    preflight.add_argument("-i", "--inventory", required=True, metavar="PATH", help="e.g. inventories/mylab")
+    preflight.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    preflight.add_argument(
+        "ansible", nargs="*", metavar="-- OPTION", help="options for ansible-playbook, after --: -- -K --limit lab"
+    )
+    preflight.set_defaults(run=_preflight)
+
+
+def _preflight(args: argparse.Namespace) -> int:
+    from neurobatch.preflight import command  # noqa: PLC0415
+
+    return command.run(args)
 
 
 def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -21,21 +21,21 @@ from neurobatch.bench.sandbox import ROOT, figure, need_sandbox
 ROLES = ("docker", "neurodesktop")
 
 
-def play(*options: str, env: dict[str, str] | None = None) -> tuple[float, str]:
-    """Run site.yml; return wall seconds and output.
+def play(*options: str, env: dict[str, str] | None = None, book: str = "site.yml") -> tuple[float, str]:
+    """Run a playbook; return wall seconds and output.
 
     Raises:
         RuntimeError: the run failed, or was no no-op after all.
     """
     playbook = Path(sys.executable).with_name("ansible-playbook")
-    command = [str(playbook), "-i", str(need_sandbox()), "site.yml", *options]
+    command = [str(playbook), "-i", str(need_sandbox()), book, *options]
     started = time.monotonic()
     run = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )
     seconds = time.monotonic() - started
     if run.returncode or not re.search(r"changed=0 |\"changed\": 0,", run.stdout):
-        raise RuntimeError(f"site.yml {' '.join(options)} was no no-op:\n{run.stdout[-3000:]}{run.stderr[-1000:]}")
+        raise RuntimeError(f"{book} {' '.join(options)} was no no-op:\n{run.stdout[-3000:]}{run.stderr[-1000:]}")
     return seconds, run.stdout
 
 
@@ -70,11 +70,11 @@ def _duration(value: dict[str, str]) -> float:
     return max(0.0, at(value.get("end", "")) - at(value.get("start", "")))
 
 
-def ssh_execs() -> int:
+def ssh_execs(book: str = "site.yml") -> int:
     """Return how many commands one run sends over SSH, as Ansible's own trace counts them."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "trace"
-        play("-vvv", env={"ANSIBLE_LOG_PATH": str(log)})
+        play("-vvv", env={"ANSIBLE_LOG_PATH": str(log)}, book=book)
         return len(re.findall(r"SSH: EXEC ", log.read_text()))
 
 
