@@ -127,6 +127,8 @@ def test_every_check_of_preflight_is_in_the_tables() -> None:
     warned = {finding.check for _, finding in preflight.sick() if finding.severity == "warn"}
     assert warned >= {"size", "disk", "port", "docker", "apptainer", "inotify", "clock", "names", "proxy"}
     assert refused | warned == set(checks.CHECKS)
+    # Every red line has its fix: in the remedy, or in the sentence itself.
+    assert [row for _, row in preflight.sick() if not row.remedy] == []
     assert len({name for name, _ in preflight.sick()}) + len(preflight.SLIPS) >= 25
     assert [slip for slip, said in preflight.slips() if not said] == []
 

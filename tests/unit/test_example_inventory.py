@@ -51,7 +51,8 @@ def test_nothing_is_set_and_every_default_is_the_true_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/closed-network.md", "docs/neurodesktop.md", "docs/preflight.md", "docs/stacks.md"]
+    "page",
+    ["docs/closed-network.md", "docs/neurodesktop.md", "docs/preflight.md", "docs/sizing.md", "docs/stacks.md"],
 )
 def test_the_variables_of_the_docs_pass_the_check(tmp_path: Path, page: str) -> None:
     blocks = re.findall(r"```yaml\n(?!# )(.*?)```", (PROJECT / page).read_text(), re.DOTALL)

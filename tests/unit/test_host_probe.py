@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from neurobatch import preflight
-from neurobatch.remote import common, host_ports, program
+from neurobatch.remote import common, host_ports, host_probe, program
 from neurobatch.remote.host import engine, size, system
 
 
@@ -187,3 +187,10 @@ def test_podman_s_imitation_and_a_snap_are_known(monkeypatch: pytest.MonkeyPatch
     unit.parent.mkdir(parents=True)
     unit.touch()
     assert engine.docker(user)["rootless"] == str(unit)
+
+
+def test_questions_to_the_network_run_beside_and_fail_loudly() -> None:
+    assert host_probe.Waiting(lambda params: {"asked": params["x"]}, {"x": 1}).result() == {"asked": 1}
+    assert host_probe.Waiting(lambda params: params["x"], {}).result() is None
+    with pytest.raises(KeyError):
+        host_probe.Waiting(lambda params: params["x"], {"y": 1}).result()
