@@ -16,7 +16,7 @@ def size(
     """Return cpus, memory_mib and warnings; see `neurobatch.sizing.size`."""
     try:
         existing = sizing.Size(int(created["cpus"]), int(created["memory_mib"])) if created else None
-        chosen = sizing.size(host["cpus"], host["memory_bytes"], cpus, memory_mib, existing=existing)
+        chosen = sizing.size(host["cpus"], host["memory_bytes"], int(cpus), int(memory_mib), existing=existing)
     except sizing.SizingError as error:
         raise AnsibleFilterError(str(error)) from error
     return {**asdict(chosen), "warnings": list(chosen.warnings)}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import pytest
+from ansible.errors import AnsibleFilterError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from neurobatch import sizing
@@ -104,3 +108,13 @@ def test_what_is_said_about_a_small_host() -> None:
         "The cluster gets 8192 of the guide's 9216 MiB: its steps may ask for 3686 together, and one that asks for "
         "more never starts.",
     )
+
+
+def test_the_filter_takes_numbers_as_the_command_line_gives_them() -> None:
+    path = Path(__file__).resolve().parents[2] / "filter_plugins" / "sizing.py"
+    plugin = runpy.run_path(str(path))["FilterModule"]().filters()["neurobatch_cluster_size"]
+    host = {"cpus": 8, "memory_bytes": 32 * GIB}
+    assert plugin(host, "4", "8192")["memory_mib"] == 8192
+    assert plugin(host, 0, 0, {"cpus": 2, "memory_mib": 6144, "kubernetes": "v1.29.15"})["cpus"] == 2
+    with pytest.raises(AnsibleFilterError, match="minikube_cpus is 9, but must be 0"):
+        plugin(host, "9", 0)
