@@ -1,8 +1,10 @@
-"""Read, or bring to the wanted state, what Elyra finds in the home of the notebook user.
+"""Read, or bring to the wanted state, what Elyra finds in the home of the notebook user, and its steps in the cluster.
 
 Parameters: inside, the program elyra_files for the container's own Python; documents (see there), of which those with
-``credentials`` get the object store's keys from secrets_dir; write; record, where the last verification is noted.
-Prints JSON: running, whether the container can be asked; differs, paths below the home; verified.
+``credentials`` get the object store's keys from secrets_dir; cluster (kubectl, kubeconfig), secret (name, namespace),
+node (its container) and image, the one that steps run on; write; record, where the last verification is noted.
+Prints JSON: running, whether container and cluster can be asked; differs, paths below the home; secret and image,
+whether they are as they should be; verified. Writing leaves the image alone.
 """
 
 from __future__ import annotations
@@ -13,39 +15,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import docker_api, text
+from neurobatch.remote import elyra_cluster
+from neurobatch.remote.common import Cluster, docker_api, text
 
 #: The notebook user of the image and its home, which is a volume.
 USER = "jovyan"
 
 
-def with_credentials(document: dict[str, Any], secrets_dir: str) -> dict[str, Any]:
+def with_credentials(document: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
     """Return a runtime document with the keys of the object store, which never leave this server otherwise."""
     content = json.loads(document["content"])
-    for field, name in (("cos_username", "minio_access_key"), ("cos_password", "minio_secret_key")):
-        secret = text(f"{secrets_dir}/{name}")
-        if secret is None:
-            sys.exit(f"{secrets_dir}/{name} is missing. Run the role kubeflow_pipelines first (site.yml does).")
-        content["metadata"][field] = secret.strip()
+    content["metadata"]["cos_username"] = keys["AWS_ACCESS_KEY_ID"]
+    content["metadata"]["cos_password"] = keys["AWS_SECRET_ACCESS_KEY"]
     return {**document, "content": json.dumps(content, indent=2) + "\n"}
 
 
-def main(params: dict[str, Any]) -> None:
-    """Print the state as one JSON object."""
-    verified = text(params["record"])
-    found = docker_api("/containers/neurodesktop/json")
-    if not found or not found["State"]["Running"] or not Path(params["secrets_dir"]).is_dir():
-        if params["write"]:
-            sys.exit("The container neurodesktop does not run. Run the role neurodesktop first (site.yml does).")
-        print(
-            json.dumps(
-                {"running": False, "differs": [row["path"] for row in params["documents"]], "verified": verified}
-            )
-        )
-        return
-    documents = [
-        with_credentials(row, params["secrets_dir"]) if row["credentials"] else row for row in params["documents"]
-    ]
+def in_home(params: dict[str, Any], documents: list[dict[str, Any]]) -> list[str]:
+    """Return the paths that differ, or differed before they were written."""
     run = subprocess.run(
         ["docker", "exec", "--interactive", f"--user={USER}", "neurodesktop", "python3", "-c", params["inside"]],
         input=json.dumps({"documents": documents, "write": params["write"]}),
@@ -56,4 +42,28 @@ def main(params: dict[str, Any]) -> None:
     )
     if run.returncode:
         sys.exit(f"The home in the container neurodesktop cannot be used: {run.stderr.strip()[-400:]}")
-    print(json.dumps({"running": True, "differs": json.loads(run.stdout), "verified": verified}))
+    paths: list[str] = json.loads(run.stdout)
+    return paths
+
+
+def main(params: dict[str, Any]) -> None:
+    """Print the state as one JSON object."""
+    state: dict[str, Any] = {"verified": text(params["record"]), "running": False, "secret": False, "image": False}
+    found = docker_api("/containers/neurodesktop/json")
+    if not found or not found["State"]["Running"] or not Path(params["secrets_dir"]).is_dir():
+        if params["write"]:
+            sys.exit(
+                "The container neurodesktop does not run. If somebody stopped it, start it with "
+                "`sudo systemctl start neurodesktop.service`; else run the role neurodesktop first (site.yml does)."
+            )
+        print(json.dumps({**state, "differs": [row["path"] for row in params["documents"]]}))
+        return
+    keys, cluster = elyra_cluster.keys(params["secrets_dir"]), Cluster(params["cluster"])
+    state["running"] = True
+    state["image"] = elyra_cluster.on_node(params["node"], params["image"])
+    state["secret"] = elyra_cluster.current(cluster, params["secret"], keys)
+    documents = [with_credentials(row, keys) if row["credentials"] else row for row in params["documents"]]
+    state["differs"] = in_home(params, documents)
+    if params["write"] and not state["secret"]:
+        elyra_cluster.put(cluster, params["secret"], keys)
+    print(json.dumps(state))
