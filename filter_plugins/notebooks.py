@@ -1,11 +1,11 @@
-"""Ansible filter over neurobatch.percent."""
+"""Ansible filter over neurobatch.notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from neurobatch.percent import as_notebook
+from neurobatch.notebooks import as_notebook
 
 
 class FilterModule:

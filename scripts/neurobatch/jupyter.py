@@ -10,29 +10,13 @@ from typing import Any
 import requests
 from jupyter_kernel_client import JupyterKernelClient
 
+from neurobatch.notebooks import notebook
+
+__all__ = ["JupyterError", "as_text", "notebook", "run"]
+
 
 class JupyterError(RuntimeError):
     """The server did not do what was asked; the message is one sentence for an operator."""
-
-
-def notebook(*cells: str) -> dict[str, Any]:
-    """Return an nbformat 4.5 notebook with these code cells and Python's default kernel."""
-    return {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": f"cell-{number}",
-                "metadata": {},
-                "source": source,
-                "outputs": [],
-                "execution_count": None,
-            }
-            for number, source in enumerate(cells, 1)
-        ],
-    }
 
 
 def run(url: str, token: str, path: str, content: dict[str, Any], cell_timeout: float = 120) -> dict[str, Any]:

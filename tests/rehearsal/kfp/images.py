@@ -29,10 +29,14 @@ CODE = ("api", "argo", "programs")
 ROOT = roots.Recipe(
     name="kfp",
     packages=(
-        "python3", "python3-yaml", "python3-pymysql", "python-is-python3", "wget", "openssl", "ca-certificates",
-        "nginx-light",
+        "python3", "python3-yaml", "python3-pymysql", "python-is-python3", "python3-pip", "curl", "wget", "openssl",
+        "ca-certificates", "nginx-light",
     ),
-    commands=("rm -rf /etc/nginx/sites-enabled /var/cache/apt/* /var/lib/apt/lists/*",),
+    # pip acts on this Python as it does on that of the official image.
+    commands=(
+        "rm /usr/lib/python3*/EXTERNALLY-MANAGED",
+        "rm -rf /etc/nginx/sites-enabled /var/cache/apt/* /var/lib/apt/lists/*",
+    ),
 )  # fmt: skip
 
 MYSQL = roots.Recipe(

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from jinja2 import Environment
-from neurobatch.percent import as_notebook
+from neurobatch.notebooks import as_notebook
 
 from tests.rehearsal.names import CHECKOUT
 

@@ -1,11 +1,29 @@
-"""Notebooks from Python in the percent format, in which they can be read, linted and compared line by line."""
+"""Notebooks as JSON: from cells, and from Python in the percent format, which can be read and compared line by line."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from neurobatch.jupyter import notebook
+
+def notebook(*cells: str) -> dict[str, Any]:
+    """Return an nbformat 4.5 notebook with these code cells and Python's default kernel."""
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"cell-{number}",
+                "metadata": {},
+                "source": source,
+                "outputs": [],
+                "execution_count": None,
+            }
+            for number, source in enumerate(cells, 1)
+        ],
+    }
 
 
 def as_notebook(text: str) -> str:
