@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from neurobatch.networks import gateway
+from neurobatch.networks import endpoints, gateway
 
 
 class FilterModule:
@@ -13,4 +13,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"neurobatch_gateway": gateway}
+        return {"neurobatch_gateway": gateway, "neurobatch_endpoints": endpoints}

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,94 @@ def test_the_name_has_exactly_one_line(found: str, wanted: str) -> None:
 def test_removal_takes_the_name_and_nothing_else() -> None:
     assert hosts_entry.with_entry(OTHERS + ENTRY, "127.0.0.1", NAME, wanted=False) == OTHERS
     assert hosts_entry.with_entry(OTHERS, "127.0.0.1", NAME, wanted=False) == OTHERS
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        OTHERS,
+        "127.0.0.1 localhost",
+        "",
+        "127.0.0.1 localhost\r\n\r\n10.0.0.1 lab\r\n",
+        f"{OTHERS}10.0.0.1\t{NAME} other # kept\n\n{ENTRY}{ENTRY}",
+        "127.0.0.1 localhost\n# M\udcfcller\n",
+    ],
+    ids=["usual", "no last line break", "empty", "from Windows", "had the name", "Latin-1"],
+)
+def test_removal_gives_the_file_back_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_bytes(found.encode("utf-8", "surrogateescape"))
+    hosts.chmod(0o664)
+    before = hosts.read_bytes()
+    run = hosts_program(tmp_path, monkeypatch)
+    assert run("check") == (0 if found == OTHERS + ENTRY else 1)
+    run("ensure")
+    after = hosts.read_bytes()
+    assert after.count(NAME.encode()) == 1
+    assert run("check") == 0
+    run("ensure")
+    assert hosts.read_bytes() == after
+    run("remove")
+    assert hosts.read_bytes() == before
+    assert hosts.stat().st_mode & 0o777 == 0o664
+    run("remove")
+    assert hosts.read_bytes() == before or NAME.encode() in before
+
+
+def test_removal_keeps_what_somebody_added_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(OTHERS)
+    run = hosts_program(tmp_path, monkeypatch)
+    run("ensure")
+    hosts.write_text(hosts.read_text() + "10.0.0.7 scanner\n")
+    run("ensure")
+    run("remove")
+    assert hosts.read_text() == OTHERS + "10.0.0.7 scanner\n"
+
+
+def hosts_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]:
+    """Return the program for a hosts file in a folder; it returns its exit code."""
+    monkeypatch.setattr(hosts_entry, "HOSTS", folder / "hosts")
+
+    def run(verb: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["hosts-entry", verb])
+        try:
+            hosts_entry.main({"address": "127.0.0.1", "name": NAME, "record": str(folder / "state" / "before.json")})
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    return run
+
+
+def test_endpoints_on_linux() -> None:
+    found = networks.endpoints("127.0.0.1", 31380, "172.29.88.1", "kubeflow")
+    assert found["listen"] == ["127.0.0.1", "172.29.88.1"]
+    assert found["api"] == "http://127.0.0.1:31380/pipeline"  # S0-62
+    # S0-65: names that JupyterLab has by --add-host; the object store's is the one that pods use.
+    assert found["container_api"] == "http://ml-pipeline-ui.kubeflow.svc.cluster.local:31380/pipeline"
+    assert found["container_object_store"] == f"http://{NAME}:9000"
+
+
+def test_endpoints_with_docker_desktop() -> None:
+    found = networks.endpoints("127.0.0.1", 31380, "172.29.88.1", "kubeflow", desktop=True)
+    assert found["listen"] == ["127.0.0.1"]  # its bridge is in another machine
+    assert found["container_api"] == "http://host.docker.internal:31380/pipeline"  # S0-66
+    assert found["container_object_store"] == f"http://{NAME}:9000"  # one that pods know, too
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses", "ui"),
+    [
+        ("0.0.0.0", ["0.0.0.0"], "http://127.0.0.1:31380"),
+        ("192.0.2.5", ["192.0.2.5", "172.29.88.1"], "http://192.0.2.5:31380"),
+        ("::1", ["::1", "172.29.88.1"], "http://[::1]:31380"),
+        ("172.29.88.1", ["172.29.88.1"], "http://172.29.88.1:31380"),
+    ],
+)
+def test_endpoints_follow_the_address_that_was_asked_for(listen: str, addresses: list[str], ui: str) -> None:
+    found = networks.endpoints(listen, 31380, "172.29.88.1", "kubeflow")
+    assert (found["listen"], found["ui"]) == (addresses, ui)
 
 
 def test_the_gateway_is_the_first_address() -> None:

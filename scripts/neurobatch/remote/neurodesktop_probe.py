@@ -60,6 +60,7 @@ def main(params: dict[str, Any]) -> None:
         "unit": unit_state("neurodesktop.service"),
         "firewall": output("/usr/sbin/nft", "list", "table", "inet", "neurobatch_neurodesktop") is not None,
         "gpu": gpu(),
+        "desktop": (docker_api("/info") or {}).get("OperatingSystem") == "Docker Desktop",
         "verified": text("/var/lib/neurobatch/neurodesktop/verified"),
     }
     print(json.dumps(state))

@@ -29,6 +29,8 @@ from neurobatch.remote.common import http_status, may_bind
 INTERVAL, PATIENCE, GIVE_UP = 5.0, 4.0, 30.0
 #: Seconds that kubectl gets to make the forward before a question may count against it.
 GRACE = 10.0
+#: A forward that hangs is noticed after one interval, two questions without an answer and the pause between them.
+NOTICE = INTERVAL + 2 * PATIENCE + 1.0
 
 
 def notify(state: str) -> None:
@@ -106,7 +108,7 @@ class Forward:
 def watch(forward: Forward) -> str:
     """Keep the forward up; return why that is hopeless for now."""
     answered = time.monotonic()
-    up, failures = False, 0
+    up, heard, failures = False, False, 0
     while True:
         if not forward.alive() or forward.moved():
             forward.start()
@@ -117,14 +119,16 @@ def watch(forward: Forward) -> str:
         if ok:
             if not up:
                 where = ", ".join(f"{address}:{forward.spec['port']}" for address in forward.addresses)
-                print(f"{forward.spec['service']} answers at {where}", file=sys.stderr, flush=True)
+                since = f", {now - answered:.1f} s after the last answer" if heard else ""
+                print(f"{forward.spec['service']} answers at {where}{since}", file=sys.stderr, flush=True)
                 notify(f"STATUS=answers at {where}")
-            up, failures, answered = True, 0, now
+            up, heard, failures, answered = True, True, 0, now
         else:
             failures += 1
             notify("STATUS=waiting for an answer from the cluster")
             if failures >= 2 and (up or now - forward.born > GRACE):
-                print("no answer through the forward; making it anew", file=sys.stderr, flush=True)
+                silent = f"no answer through the forward for {now - answered:.1f} s (noticed within {NOTICE:.0f} s)"
+                print(f"{silent}; making it anew", file=sys.stderr, flush=True)
                 forward.stop()
         if now - answered > GIVE_UP:
             return f"no answer from {forward.spec['service']} for {GIVE_UP:.0f} s"
