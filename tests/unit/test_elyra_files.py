@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote import program
+import pytest
+from neurobatch.remote import elyra_files, program
 
 RUNTIME = {"path": "a/runtime.json", "content": '{"k": 1, "l": 2}', "mode": "0600", "managed": True}
 GIFT = {"path": "b/start.txt", "content": "first", "mode": "0644", "managed": False}
@@ -23,7 +27,7 @@ def apply(home: Path, *documents: dict[str, Any], write: bool = True) -> list[st
         text=True,
         check=True,
     )
-    paths: list[str] = json.loads(run.stdout)
+    paths: list[str] = json.loads(run.stdout)["differs"]
     return paths
 
 
@@ -63,3 +67,43 @@ def test_a_gift_that_was_removed_or_was_there_before_stays_so(tmp_path: Path) ->
     assert apply(tmp_path, GIFT) == [GIFT["path"]]
     (tmp_path / "b/start.txt").unlink()
     assert apply(tmp_path, GIFT) == []
+
+
+def test_what_somebody_made_of_a_managed_document_is_put_aside(tmp_path: Path) -> None:
+    apply(tmp_path, RUNTIME)
+    apply(tmp_path, {**RUNTIME, "content": '{"k": 2}'})
+    assert not (tmp_path / elyra_files.KEPT).exists()  # only our settings had changed
+    (tmp_path / "a/runtime.json").write_text('{"k": "mine"}')
+    apply(tmp_path, RUNTIME)
+    assert json.loads((tmp_path / "a/runtime.json").read_text()) == {"k": 1, "l": 2}
+    (kept,) = (tmp_path / elyra_files.KEPT).iterdir()
+    assert kept.read_text() == '{"k": "mine"}'
+    assert kept.name.startswith("runtime-")
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "The home is full"),
+        (errno.EDQUOT, "The home is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "cannot write"),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    apply(tmp_path, RUNTIME)
+    before = (tmp_path / "a/runtime.json").read_text()
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr(elyra_files.os, "replace", fail)
+    order = {"documents": [{**RUNTIME, "content": '{"k": 3}'}], "write": True}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(order)))
+    with pytest.raises(SystemExit, match=said):
+        elyra_files.main({"home": str(tmp_path)})
+    assert (tmp_path / "a/runtime.json").read_text() == before
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["runtime.json"]

@@ -3,8 +3,8 @@
 Parameters: inside, the program elyra_files for the container's own Python; documents (see there), of which those with
 ``credentials`` get the object store's keys from secrets_dir; cluster (kubectl, kubeconfig), secret (name, namespace),
 node (its container) and image, the one that steps run on; write; record, where the last verification is noted.
-Prints JSON: running, whether container and cluster can be asked; differs, paths below the home; secret and image,
-whether they are as they should be; verified. Writing leaves the image alone.
+Prints JSON: running, whether container and cluster can be asked; differs and kept, paths below the home; secret and
+image, whether they are as they should be; verified. Writing leaves the image alone.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def with_credentials(document: dict[str, Any], keys: dict[str, str]) -> dict[str
     return {**document, "content": json.dumps(content, indent=2) + "\n"}
 
 
-def in_home(params: dict[str, Any], documents: list[dict[str, Any]]) -> list[str]:
-    """Return the paths that differ, or differed before they were written."""
+def in_home(params: dict[str, Any], documents: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the paths that differ, or differed before they were written, and where changed ones were put aside."""
     run = subprocess.run(
         ["docker", "exec", "--interactive", f"--user={USER}", "neurodesktop", "python3", "-c", params["inside"]],
         input=json.dumps({"documents": documents, "write": params["write"]}),
@@ -41,9 +41,9 @@ def in_home(params: dict[str, Any], documents: list[dict[str, Any]]) -> list[str
         check=False,
     )
     if run.returncode:
-        sys.exit(f"The home in the container neurodesktop cannot be used: {run.stderr.strip()[-400:]}")
-    paths: list[str] = json.loads(run.stdout)
-    return paths
+        sys.exit(f"Elyra's files cannot be put into the home: {run.stderr.strip()[-600:]}")
+    found: dict[str, list[str]] = json.loads(run.stdout)
+    return found
 
 
 def main(params: dict[str, Any]) -> None:
@@ -56,14 +56,14 @@ def main(params: dict[str, Any]) -> None:
                 "The container neurodesktop does not run. If somebody stopped it, start it with "
                 "`sudo systemctl start neurodesktop.service`; else run the role neurodesktop first (site.yml does)."
             )
-        print(json.dumps({**state, "differs": [row["path"] for row in params["documents"]]}))
+        print(json.dumps({**state, "differs": [row["path"] for row in params["documents"]], "kept": []}))
         return
     keys, cluster = elyra_cluster.keys(params["secrets_dir"]), Cluster(params["cluster"])
     state["running"] = True
     state["image"] = elyra_cluster.on_node(params["node"], params["image"])
     state["secret"] = elyra_cluster.current(cluster, params["secret"], keys)
     documents = [with_credentials(row, keys) if row["credentials"] else row for row in params["documents"]]
-    state["differs"] = in_home(params, documents)
+    state |= in_home(params, documents)
     if params["write"] and not state["secret"]:
         elyra_cluster.put(cluster, params["secret"], keys)
     print(json.dumps(state))
