@@ -100,7 +100,7 @@ def test_a_home_that_cannot_be_written_is_said_so(
     def fail(*_: object) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path))
 
-    monkeypatch.setattr(elyra_files.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     order = {"documents": [{**RUNTIME, "content": '{"k": 3}'}], "write": True}
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(order)))
     with pytest.raises(SystemExit, match=said):

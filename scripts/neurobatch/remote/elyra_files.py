@@ -9,6 +9,7 @@ removed. Prints JSON: differs, the paths that differ; kept, where changed ones w
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -23,10 +24,8 @@ KEPT = ".local/share/neurobatch/kept"
 
 def digest(content: str) -> str:
     """Return the SHA-256 of a text; of JSON, that of its values, since Elyra writes the same in another layout."""
-    try:
+    with contextlib.suppress(ValueError):
         content = json.dumps(json.loads(content), sort_keys=True)
-    except ValueError:
-        pass
     return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -46,9 +45,8 @@ def differs(document: dict[str, Any], target: Path, given: dict[str, str]) -> bo
         if found is None:
             return last is None
         return digest(found) != digest(wanted) and digest(found) == last
-    return (
-        found is None or digest(found) != digest(wanted) or f"{target.stat().st_mode & 0o777:04o}" != document["mode"]
-    )
+    same = found is not None and digest(found) == digest(wanted)
+    return not same or f"{target.stat().st_mode & 0o777:04o}" != document["mode"]
 
 
 def write(target: Path, content: str, mode: int) -> None:
