@@ -1,4 +1,4 @@
-"""A scientist's way in a real browser: the printed link, the template in the visual editor, Run (S0-68, S0-76 to S0-81)."""
+"""A scientist in a real browser: the printed link, the template in the visual editor, Run (S0-68, S0-76 to S0-81)."""
 
 from __future__ import annotations
 
