@@ -1,7 +1,7 @@
 """Read what the neurodesktop role decides on. Changes nothing.
 
 Parameters: image, the name it shall have; files, paths that the role writes; secrets_dir and secrets, names of files in
-it; storage, the storage folder (empty: in the login user's home); packages.
+it; storage, the storage folder (empty: in the login user's home); home, the volume of the home; packages.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 from neurobatch.remote.common import docker_api, fingerprint, login_user, output, text, unit_state
 
+#: Enough to know that it takes minutes.
+COUNTED = 1_000_000
 _COMMANDS = {"git": "git", "nftables": "nft"}
 
 
@@ -33,6 +35,22 @@ def container() -> dict[str, Any] | None:
         "running": found["State"]["Running"],
         "create": (found["Config"]["Labels"] or {}).get("org.neurobatch.create", ""),
     }
+
+
+def foreign(volume: str, uid: int) -> int:
+    """Return how many files of a home its start script will give to another owner, at most COUNTED.
+
+    A home that is the user's already, or not there yet, costs one look.
+    """
+    home = ((docker_api(f"/volumes/{volume}") or {}).get("Mountpoint")) or ""
+    if not home or not os.path.isdir(home) or os.stat(home).st_uid == uid:
+        return 0
+    number = 0
+    for _, folders, files in os.walk(home):
+        number += len(folders) + len(files)
+        if number >= COUNTED:
+            return COUNTED
+    return number
 
 
 def gpu() -> bool:
@@ -57,6 +75,7 @@ def main(params: dict[str, Any]) -> None:
         "secrets": secrets,
         "secrets_mode": (folder(params["secrets_dir"]) or {}).get("mode"),
         "storage": folder(storage),
+        "foreign": foreign(params["home"], login.pw_uid),
         "unit": unit_state("neurodesktop.service"),
         "firewall": output("/usr/sbin/nft", "list", "table", "inet", "neurobatch_neurodesktop") is not None,
         "gpu": gpu(),
