@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-servers venv demo demo-down demo-ssh test lint unit molecule lock docs specs
+.PHONY: help test-access test-servers venv demo demo-down demo-ssh test lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -26,6 +26,9 @@ lint: venv ## ansible-lint, yamllint, ruff, mypy
 
 unit: venv ## unit tests
 	@scripts/run-tests unit
+
+test-access: venv ## from the browser to a submitted notebook, on a rehearsed cluster (40 minutes; STACK= takes the other stack)
+	@$(PYTHON_VENV) -m tests.access
 
 molecule: venv ## a server's whole life over SSH
 	@scripts/run-tests molecule
