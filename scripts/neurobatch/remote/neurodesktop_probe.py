@@ -79,6 +79,8 @@ def main(params: dict[str, Any]) -> None:
         "unit": unit_state("neurodesktop.service"),
         "firewall": output("/usr/sbin/nft", "list", "table", "inet", "neurobatch_neurodesktop") is not None,
         "gpu": gpu(),
+        # Ubuntu from 23.10 on: who is unconfined may make no user namespace, and Apptainer needs one.
+        "userns_restricted": (text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") or "").strip() == "1",
         "desktop": (docker_api("/info") or {}).get("OperatingSystem") == "Docker Desktop",
         "verified": text("/var/lib/neurobatch/neurodesktop/verified"),
     }
