@@ -75,7 +75,7 @@ keys = {"access_key": settings["cos_username"], "secret_key": settings["cos_pass
 client = Minio(store.netloc, secure=False, **keys)
 names = [each.object_name for each in client.list_objects(settings["cos_bucket"], prefix=sys.argv[1], recursive=True)]
 text = {name: client.get_object(settings["cos_bucket"], name).read().decode(errors="replace") for name in names}
-print(json.dumps({name: value[:200000] for name, value in text.items()}))
+print(json.dumps(text))
 """
 
 
