@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tests.rehearsal import gitrepo, server
 from tests.rehearsal.common import Refusal, say
-from tests.rehearsal.instance import STACK, STACKS, Instance, known_stacks
+from tests.rehearsal.instance import Instance
+from tests.rehearsal.stackfiles import STACK, STACKS, known_stacks
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,8 +14,9 @@ from neurobatch import jupyter
 
 from tests.rehearsal import server
 from tests.rehearsal.common import Refusal, say
-from tests.rehearsal.instance import Instance, known_stacks
+from tests.rehearsal.instance import Instance
 from tests.rehearsal.names import CHECKOUT
+from tests.rehearsal.stackfiles import known_stacks
 from tests.rehearsal.tunnel import tunnel
 
 CELLS = (

@@ -34,11 +34,10 @@ from tests.rehearsal.cvmfs import stratum
 from tests.rehearsal.kfp import archive as kfp_archive
 from tests.rehearsal.kfp import images as kfp_images
 from tests.rehearsal.names import CHECKOUT, LABEL, Names, Network, address, cache_root, choose_subnet
+from tests.rehearsal.stackfiles import STACK, STACKS, constraints, known_stacks, stack_file
 
 PARTS = ("server", "mirror", "stranger")
-STACK = "rehearsal-2.0.0"
 REGISTRIES = ("docker.io", "gcr.io", "registry.k8s.io", "registry.cern.ch", "quay.io", "ghcr.io")
-STACKS = Path(__file__).parent / "stacks"
 
 
 class Instance:
@@ -340,30 +339,3 @@ def _remove_unused_images() -> None:
     for tag in tags:
         if not engine.docker("ps", "-aq", "--filter", f"ancestor={tag}"):
             engine.docker("rmi", tag, check=False)
-
-
-def known_stacks() -> list[str]:
-    """Return the names of the rehearsal's stacks."""
-    return sorted(path.stem for path in STACKS.glob("*.yml"))
-
-
-def stack_file(stack: str = STACK) -> dict[str, Any]:
-    """Return a stack file of the rehearsal as it is written, not merged with its parent."""
-    loaded: dict[str, Any] = yaml.safe_load((STACKS / f"{stack}.yml").read_text())
-    return loaded
-
-
-def constraints(stack: str = STACK) -> dict[str, str]:
-    """Return the Python pins of a stack of the rehearsal, its parent's included.
-
-    Raises:
-        Refusal: there are none.
-    """
-    own = stack_file(stack)
-    parent = yaml.safe_load((CHECKOUT / "stacks" / f"{own['derives']}.yml").read_text())
-    pins: dict[str, str] = {}
-    for layer in (parent, own):
-        pins |= (layer.get("neurodesktop") or {}).get("constraints") or {}
-    if not pins:
-        raise Refusal(f"stacks/{own['derives']}.yml has no neurodesktop.constraints to fill the wheel index with.")
-    return pins

@@ -10,7 +10,8 @@ import pytest
 
 from tests.rehearsal import gitrepo, mirror
 from tests.rehearsal.common import Refusal
-from tests.rehearsal.instance import Instance, known_stacks, stack_file
+from tests.rehearsal.instance import Instance
+from tests.rehearsal.stackfiles import known_stacks, stack_file
 
 PIN = "after a change in tests/rehearsal/neurodesktop run `python -m tests.rehearsal pin`"
 

@@ -16,10 +16,10 @@ import yaml
 from neurobatch import images, stacks
 
 from tests.rehearsal.cvmfs import build as cvmfs
-from tests.rehearsal.instance import STACKS as REHEARSAL
-from tests.rehearsal.instance import known_stacks
 from tests.rehearsal.kfp import archive
 from tests.rehearsal.kfp.images import IMAGES
+from tests.rehearsal.stackfiles import STACKS as REHEARSAL
+from tests.rehearsal.stackfiles import known_stacks
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted(stacks.known())

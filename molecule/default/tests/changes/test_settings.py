@@ -15,9 +15,10 @@ import pytest
 import requests
 import yaml
 
-from tests.rehearsal.instance import Instance, stack_file
+from tests.rehearsal.instance import Instance
 from tests.rehearsal.mirror import BASE_IMAGE
 from tests.rehearsal.names import CHECKOUT
+from tests.rehearsal.stackfiles import stack_file
 from tests.server import playbook, remote
 
 Root = Callable[..., str]

@@ -7,7 +7,7 @@ from typing import Any
 
 from testinfra.host import Host
 
-from tests.rehearsal.instance import STACK, constraints
+from tests.rehearsal.stackfiles import STACK, constraints
 
 Described = dict[str, Any]
 
