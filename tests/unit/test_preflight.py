@@ -177,6 +177,9 @@ def test_some_things_only_warn(host: str, start: str) -> None:
 def test_a_stock_ubuntu_24_04_is_warned_about_apptainer_and_many_pods() -> None:  # S0-08
     assert sentences("ubuntu-24.04-stock", "refuse") == []
     apptainer, inotify = sentences("ubuntu-24.04-stock", "warn")
+    assert apptainer.startswith(
+        "AppArmor restricts user namespaces, so that Neurodesk's tools cannot start in steps of"
+    )
     assert "write `kernel.apparmor_restrict_unprivileged_userns = 0` into" in apptainer
     assert inotify == (
         "The kernel allows only 128 inotify instances and 249216 inotify watches, and with many pods some crash with "

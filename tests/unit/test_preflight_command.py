@@ -24,13 +24,15 @@ def report(*tasks: dict[str, Any]) -> dict[str, Any]:
 def judged(name: str) -> dict[str, Any]:
     """Return the task that judges a recorded host."""
     rows = preflight.plain(preflight.verdict(hosts.facts(name), Wanted()))
-    return task("preflight : Host | Judge it", "lab", ansible_facts={"__preflight_findings": rows})
+    facts = {"__preflight_findings": rows, "neurobatch_stack_choice": {"why": "The server gets kfp-2.0.0."}}
+    return task("preflight : Host | Publish the stack and judge the server", "lab", ansible_facts=facts)
 
 
 def test_a_healthy_server_is_accepted_and_a_warned_one_is_too() -> None:
     [healthy] = command.read(report(judged("debian-12")))
     assert healthy.verdict == "accepted"
     assert healthy.lines()[0] == "lab: accepted"
+    assert healthy.lines()[-1].split(maxsplit=2) == ["ok", "stack", "The server gets kfp-2.0.0."]
     [warned] = command.read(report(judged("ubuntu-24.04-stock")))
     assert warned.lines()[0] == "lab: warned (2 to know)"
     assert [command.VERDICTS[host.verdict] for host in (healthy, warned)] == [0, 0]

@@ -71,6 +71,8 @@ def read(report: Mapping[str, Any]) -> list[Host]:
                 facts = result.get("ansible_facts") or {}
                 if "__preflight_findings" in facts:
                     host["findings"] = [Finding(**row) for row in facts["__preflight_findings"]]
+                    if choice := facts.get("neurobatch_stack_choice"):
+                        host["findings"].append(Finding("stack", "ok", choice["why"]))
                 if result.get("unreachable") or result.get("failed"):
                     host["trouble"] = host["trouble"] or (task["task"]["name"], result)
     return [_host(name, found[name]["findings"], found[name]["trouble"]) for name in sorted(found)]

@@ -79,6 +79,9 @@ def apptainer(facts: Facts, _: Wanted) -> list[Finding]:
     if not wrong:
         return [Finding("apptainer", "ok", "user namespaces are allowed")]
     message = "User namespaces are restricted, so that Neurodesk's tools cannot start in Apptainer"
+    if settings["apparmor_restrict_unprivileged_userns"] == 1 and len(wrong) == 1:
+        # Neurodesktop's container gets an AppArmor profile with that right (S0-21); pods have none.
+        message = "AppArmor restricts user namespaces, so that Neurodesk's tools cannot start in steps of a pipeline"
     lines = listed(f"`{line}`" for line in wrong)
     return [Finding("apptainer", "warn", message, f"write {lines} into {DROP_IN} and run `sudo sysctl --system`")]
 
