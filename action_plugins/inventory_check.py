@@ -6,8 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.template import trust_as_template
-from neurobatch import contradictions, inventory, specs, stacks
+from neurobatch import contradictions, inventory, scope, specs, stacks
 
 #: Facts that exist only once a host was asked; a variable built on them is judged by the role that reads it.
 LATE = ("ansible_facts", "neurobatch_")
@@ -25,44 +24,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return stack (resolved), knobs (name to value or default), become_password (is there one), become_method."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        scope = task_vars or {}
+        seen = task_vars or {}
         roles = specs.load()
         options = specs.settable(roles)
-        problems = inventory.unknown(scope, options, roles, scope)
+        problems = inventory.unknown(seen, options, roles, seen)
         values: dict[str, Any] = {}
-        for name in sorted(options.keys() & scope.keys()):
-            if scope[name] == options[name].spec.get("default"):
+        for name in sorted(options.keys() & seen.keys()):
+            if seen[name] == options[name].spec.get("default"):
                 continue
             try:
-                values[name] = self._templar.template(scope[name])
+                values[name] = self._templar.template(seen[name])
             except AnsibleError as error:
-                if not any(late in str(scope[name]) for late in LATE):
+                if not any(late in str(seen[name]) for late in LATE):
                     reason = " ".join(str(error).split()).rstrip(".")
                     problems.append(inventory.Problem(name, f"{name} cannot be evaluated: {reason}"))
         problems += inventory.wrong(values, options)
+        value = scope.reader(self._templar, values, options)
+        problems += inventory.wrong_doors(values)
         if not problems:
             # Only values that are well-formed, each for itself, can contradict each other.
-            every = {name: self._value(name, values, options) for name in options}
-            problems += contradictions.contradictions(every)
-        if not {"stack", "stack_dirs"} & {problem.variable for problem in problems}:
+            problems += contradictions.contradictions({name: value(name) for name in options})
+        if not scope.NAMES & {problem.variable for problem in problems}:
             try:
-                result["stack"] = stacks.resolve(
-                    self._value("stack", values, options), self._value("stack_dirs", values, options)
-                )
+                result["stack"], *_ = candidates = scope.wish(value).candidates()
+                problems += inventory.unpinned(candidates) if value("require_pins") else []
             except stacks.StackError as error:
                 problems.append(inventory.Problem("stack", str(error)))
         if problems:
             result.pop("stack", None)  # hundreds of lines in front of what is wrong
-            return {**result, "failed": True, "msg": inventory.report(problems, scope.get("inventory_hostname", ""))}
+            return {**result, "failed": True, "msg": inventory.report(problems, seen.get("inventory_hostname", ""))}
         return {
             **result,
-            "knobs": {name: self._value(name, values, options) for name in self._task.args.get("knobs", [])},
-            "become_password": bool(self._play_context.become_pass) or any(scope.get(name) for name in PASSWORDS),
-            "become_method": scope.get("ansible_become_method") or self._play_context.become_method or "sudo",
+            "knobs": {name: value(name) for name in self._task.args.get("knobs", [])},
+            "become_password": bool(self._play_context.become_pass) or any(seen.get(name) for name in PASSWORDS),
+            "become_method": seen.get("ansible_become_method") or self._play_context.become_method or "sudo",
         }
-
-    def _value(self, name: str, values: dict[str, Any], options: dict[str, specs.Option]) -> Any:
-        if name in values:
-            return values[name]
-        default = options[name].spec.get("default")
-        return self._templar.template(trust_as_template(default)) if isinstance(default, str) else default

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from neurobatch.doors import through
+from neurobatch.doors import past_proxy, proxy_environment, through
+
+
+def environment(proxy_url: str, proxy_exceptions: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment of a task or a container behind a proxy."""
+    return proxy_environment(proxy_url, past_proxy(proxy_exceptions))
 
 
 class FilterModule:
@@ -13,4 +18,8 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"neurobatch_through": through}
+        return {
+            "neurobatch_past_proxy": past_proxy,
+            "neurobatch_proxy_environment": environment,
+            "neurobatch_through": through,
+        }

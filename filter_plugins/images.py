@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from neurobatch.images import pull_reference, replaced, substitutions
-from neurobatch.mirrors import containerd_files
+from neurobatch.mirrors import containerd_files, docker_files
 
 
 class FilterModule:
@@ -16,6 +16,7 @@ class FilterModule:
         """Return the filters by name."""
         return {
             "neurobatch_containerd_hosts": containerd_files,
+            "neurobatch_docker_files": docker_files,
             "neurobatch_pull_reference": pull_reference,
             "neurobatch_replaced_images": replaced,
             "neurobatch_substitutions": substitutions,

@@ -18,6 +18,7 @@ from neurobatch.wording import listed
 
 #: Where a server remembers its stack: {stack, wanted, origin, why}.
 RECORD = "/etc/neurobatch/stack.json"
+EXAMPLE = '{"stack": "kfp-2.0.0"}'
 
 Resolve = Callable[[str], dict[str, Any]]
 Answers = Mapping[str, Mapping[str, Any]]
@@ -73,18 +74,18 @@ def choose(wish: Wish, record: Mapping[str, str] | None, answers: Answers | None
 
     Args:
         wish: what the operator asks for.
-        record: what the server remembers, None on a first installation.
+        record: what the server remembers, None on a first installation, empty where it cannot be read.
         answers: what the network probe found, None where it was not asked.
 
     Raises:
         StackError: a stack cannot be resolved.
     """
-    if record:
+    if record is not None:
         return _kept(wish, record, answers)
     first, *others = wish.candidates()
     said = f"The stack is {wish.stack} ({first['origin']})."
     if answers is None:
-        return Choice(first, said, (), None)
+        return _taken(first, wish.stack, said, ())
     seen = _judge(first, answers, wish.doors)
     if seen.possible:
         return _taken(first, wish.stack, said, seen.findings)
@@ -113,12 +114,15 @@ def _fallen_back(
 
 def _kept(wish: Wish, record: Mapping[str, str], answers: Answers | None) -> Choice:
     """Return the stack that the server has, or a refusal to give it another."""
-    name, wanted = record["stack"], wish.stack
+    name, wanted = record.get("stack", ""), wish.stack
+    if not name:
+        finding = Finding("stack", "refuse", f"{RECORD} is damaged", f"write the server's stack: {EXAMPLE}")
+        return Choice(wish.resolve(wanted), finding.message, (finding,), None)
     if name != wanted and record.get("wanted") != wanted:
         message = f"This server was installed with the stack {name}, and the inventory now asks for {wanted}"
         remedy = (
-            f"set `stack: {name}`; or, to change it, back up (docs/neurodesktop.md), remove everything with "
-            "playbooks/reset.yml, and install again"
+            f"set `stack: {name}`; or, to change it, back up the home and the lab's data, reset the server, and "
+            "install again"
         )
         # The wanted stack is returned so that the refusal is what is read, whatever became of the other's file.
         return Choice(wish.resolve(wanted), message, (Finding("stack", "refuse", message, remedy),), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-#: What never goes through a proxy: this server, the cluster's services, pods and node, and the container's bridge.
+#: What never goes through a proxy: this server, Docker's bridges, the cluster's node, services and pods.
 #: The networks are Kubernetes' and Minikube's defaults: https://minikube.sigs.k8s.io/docs/handbook/vpn_and_proxy/
 INSIDE = (
-    "localhost", "127.0.0.0/8", "::1", "10.96.0.0/12", "10.244.0.0/16", "192.168.49.0/24", ".svc", ".cluster.local",
+    "localhost", "127.0.0.1", "127.0.0.0/8", "::1", "172.16.0.0/12", "192.168.49.0/24", "10.96.0.0/12", "10.244.0.0/16",
+    ".svc", ".cluster.local",
 )  # fmt: skip
 
 
@@ -25,9 +26,9 @@ def through(url: str, artifact_mirror: str) -> str:
     return f"file://{quote(f'{base}/{rest}')}" if base.startswith("/") else f"{base}/{rest}"
 
 
-def past_proxy(proxy_exceptions: Iterable[str], subnets: Iterable[str] = ()) -> list[str]:
+def past_proxy(proxy_exceptions: Iterable[str]) -> list[str]:
     """Return every host, domain and network that is asked directly where there is a proxy, each once."""
-    return list(dict.fromkeys([*INSIDE, *subnets, *proxy_exceptions]))
+    return list(dict.fromkeys([*INSIDE, *proxy_exceptions]))
 
 
 def proxy_environment(proxy_url: str, exceptions: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from neurobatch import stacks
+from neurobatch import doors, mirrors, needs, stacks
 from neurobatch.specs import Option
 from neurobatch.wording import kind, listed, nearest, sentences, shown
 
@@ -98,6 +98,29 @@ def wrong(values: Mapping[str, Any], options: Mapping[str, Option]) -> list[Prob
     for name in sorted(values.keys() & options.keys()):
         if message := _judge(name, values[name], options[name].spec):
             problems.append(Problem(name, message))
+    return problems
+
+
+def wrong_doors(values: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each door to downloads that is not as documented; of the right types already."""
+    problems = [
+        Problem(*row) for row in doors.wrong(values.get("artifact_mirror") or "", values.get("proxy_url") or "")
+    ]
+    for registry, entry in (values.get("registry_mirrors") or {}).items():
+        try:
+            mirrors.Mirror.of(entry, registry)
+        except mirrors.MirrorError as error:
+            problems.append(Problem("registry_mirrors", str(error)))
+    return problems
+
+
+def unpinned(candidates: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """Return a problem for each stack that names no hash for something, where `require_pins` forbids that."""
+    problems = []
+    for stack in candidates:
+        if keys := needs.unpinned(stack):
+            message = f"require_pins is true, but the stack {stack['name']} has no value for {listed(keys)}"
+            problems.append(Problem("require_pins", f"{message}; fill them with scripts/pin-stack, or set it to false"))
     return problems
 
 

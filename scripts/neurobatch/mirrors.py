@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from neurobatch.doors import past_proxy, proxy_environment
 from neurobatch.wording import kind, listed, nearest
 
 #: Docker Hub's registry has another name than its images.
 UPSTREAM = {"docker.io": "https://registry-1.docker.io"}
+#: What Docker's clients on the server are configured by (root's DOCKER_CONFIG), and the environment of services.
+CLIENT = "/etc/neurobatch/docker/config.json"
+ENVIRONMENT = "/etc/neurobatch/proxy.env"
+DROP_IN = "/etc/systemd/system/docker.service.d/neurobatch-proxy.conf"
 _KEYS = ("url", "username", "password", "ca")
 
 
@@ -117,23 +122,40 @@ def read(registry_mirrors: Mapping[str, Any]) -> dict[str, Mirror]:
     return {registry: Mirror.of(entry, registry) for registry, entry in registry_mirrors.items()}
 
 
-def docker_files(registry_mirrors: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the authorities (path, content, mode) that Docker has to trust, one for every mirror that names one.
+def docker_files(
+    registry_mirrors: Mapping[str, Any], proxy_url: str = "", proxy_exceptions: Iterable[str] = ()
+) -> list[dict[str, str]]:
+    """Return the files (path, content, mode) that lead Docker to the mirrors and through the proxy.
 
-    https://docs.docker.com/engine/security/certificates/
+    Authorities that it has to trust (https://docs.docker.com/engine/security/certificates/), what its clients need
+    (logins, and the proxy for builds), and the engine's own environment.
     """
     files = {
-        f"/etc/docker/certs.d/{mirror.host}/ca.crt": mirror.ca
+        f"/etc/docker/certs.d/{mirror.host}/ca.crt": ("0644", mirror.ca)
         for mirror in read(registry_mirrors).values()
         if mirror.ca
     }
-    return [{"path": path, "mode": "0644", "content": content} for path, content in sorted(files.items())]
+    environment = proxy_environment(proxy_url, past_proxy(proxy_exceptions))
+    if client := docker_client(registry_mirrors, environment):
+        files[CLIENT] = ("0600", json.dumps(client, indent=2, sort_keys=True) + "\n")
+    if environment:
+        lines = [f"{name}={json.dumps(value)}\n" for name, value in sorted(environment.items())]
+        files[ENVIRONMENT] = ("0600", "".join(lines))
+        files[DROP_IN] = ("0644", f"[Service]\nEnvironmentFile={ENVIRONMENT}\n")
+    return [{"path": path, "mode": mode, "content": content} for path, (mode, content) in sorted(files.items())]
 
 
-def docker_logins(registry_mirrors: Mapping[str, Any]) -> str:
-    """Return the config.json of a Docker client that may log in to the mirrors, a secret; empty for none."""
+def docker_client(registry_mirrors: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the config.json of a Docker client: a secret; empty where it needs none.
+
+    https://docs.docker.com/engine/cli/proxy/
+    """
     logins = {mirror.host: {"auth": mirror.basic} for mirror in read(registry_mirrors).values() if mirror.basic}
-    return json.dumps({"auths": logins}, indent=2, sort_keys=True) + "\n" if logins else ""
+    config: dict[str, Any] = {"auths": logins} if logins else {}
+    if environment:
+        names = {"httpProxy": "HTTP_PROXY", "httpsProxy": "HTTPS_PROXY", "noProxy": "NO_PROXY"}
+        config["proxies"] = {"default": {key: environment[name] for key, name in names.items()}}
+    return config
 
 
 def containerd_files(registry_mirrors: Mapping[str, Any], folder: str) -> list[dict[str, str]]:
@@ -143,7 +165,8 @@ def containerd_files(registry_mirrors: Mapping[str, Any], folder: str) -> list[d
         registry_mirrors: the variable.
         folder: what stands for / of the node, such as Minikube's folder of files to sync.
 
-    Pulls by digest go to the mirror, too. https://github.com/containerd/containerd/blob/main/docs/hosts.md
+    Pulls by digest go to the mirror, too. Where a mirror has a login, its file holds it: ``folder`` must be closed to
+    others than root and the one who syncs it. https://github.com/containerd/containerd/blob/main/docs/hosts.md
     """
     files = []
     for registry, mirror in sorted(read(registry_mirrors).items()):
@@ -156,8 +179,7 @@ def containerd_files(registry_mirrors: Mapping[str, Any], folder: str) -> list[d
         lines += ["  override_path = true"] if parts.path else []
         lines += [f'  ca = "{place}/ca.crt"'] if mirror.ca else []
         lines += [f'[host."{address}".header]', f'  authorization = "Basic {mirror.basic}"'] if mirror.basic else []
-        mode = "0600" if mirror.basic else "0644"
-        files.append({"path": f"{folder}{place}/hosts.toml", "mode": mode, "content": "\n".join(lines) + "\n"})
+        files.append({"path": f"{folder}{place}/hosts.toml", "mode": "0644", "content": "\n".join(lines) + "\n"})
         if mirror.ca:
             files.append({"path": f"{folder}{place}/ca.crt", "mode": "0644", "content": mirror.ca})
     return files

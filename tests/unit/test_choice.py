@@ -99,11 +99,11 @@ def test_a_site_stack_never_falls_back() -> None:
     [
         (
             "silent",
-            f"gcr.io does not answer, needed for {NODE}: open the way there, or set proxy_url or registry_mirrors",
+            f"gcr.io gives no answer, needed for {NODE}: open the way there, or set proxy_url or registry_mirrors",
         ),
         (
             "unresolved",
-            f"The server cannot resolve the name of gcr.io, needed for {NODE}: correct its name servers, or set "
+            f"The server cannot resolve the name gcr.io, needed for {NODE}: correct its name servers, or set "
             "registry_mirrors",
         ),
         (
@@ -125,6 +125,17 @@ def test_a_network_in_trouble_is_refused_and_never_a_reason_to_fall_back(state: 
     assert chosen.record is None
 
 
+def test_a_server_that_reaches_nothing_is_told_once() -> None:
+    wish = choice.Wish("kfp-2.0.0", "", Doors(), resolve)
+    found = {need.address: {"state": "unresolved"} for need in needs.of(resolve("kfp-2.0.0"), Doors())}
+    (said,) = refusals(choice.choose(wish, None, found))
+    assert said.startswith(
+        "The server cannot resolve the name dl.k8s.io, docker.io, gcr.io and 5 more hosts, needed for "
+        f"{len(found)} downloads ("
+    )
+    assert said.endswith("): correct its name servers, or set artifact_mirror, neurodesktop_repo or registry_mirrors")
+
+
 LACKING = "http://mirror:5000 does not have api-server, driver and launcher of kfp-2.0.0: put them there, or name a"
 
 
@@ -138,7 +149,7 @@ LACKING = "http://mirror:5000 does not have api-server, driver and launcher of k
         (
             "silent",
             {},
-            "does not answer, needed for api-server, driver and launcher: look whether it runs, and correct",
+            "gives no answer, needed for api-server, driver and launcher: look whether it runs, and correct",
         ),
         ("untrusted", {}, "give its authority's certificate as ca in registry_mirrors['gcr.io']"),
     ],
@@ -166,14 +177,29 @@ def test_a_provisioned_server_keeps_its_stack() -> None:
     assert [row.severity for row in kept.findings] == ["warn"]
     assert refusals(choose({}, wanted="newer", record=record)) == [
         "This server was installed with the stack kfp-2.0.0, and the inventory now asks for newer: set "
-        "`stack: kfp-2.0.0`; or, to change it, back up (docs/neurodesktop.md), remove everything with "
-        "playbooks/reset.yml, and install again"
+        "`stack: kfp-2.0.0`; or, to change it, back up the home and the lab's data, reset the server, and install again"
     ]
 
 
-def test_nothing_is_recorded_where_nothing_was_asked() -> None:
+def test_without_a_probe_the_wanted_stack_is_taken() -> None:
     chosen = choice.choose(choice.Wish("kfp-2.0.0", "newer", Doors(), resolve), None, None)
-    assert (chosen.record, chosen.findings) == (None, ())
+    assert (chosen.stack["name"], chosen.findings) == ("kfp-2.0.0", ())
+
+
+def test_a_damaged_record_is_no_first_installation() -> None:
+    assert refusals(choose({}, record={})) == [
+        '/etc/neurobatch/stack.json is damaged: write the server\'s stack: {"stack": "kfp-2.0.0"}'
+    ]
+
+
+def test_a_mirror_whose_login_the_node_cannot_do_is_a_warning() -> None:
+    doors = Doors(registry_mirrors={"gcr.io": {"url": "http://mirror:5000", "username": "a", "password": "b"}})
+    found = {key: {**answer, "auth": "token"} for key, answer in answers(doors, {}).items()}
+    chosen = choice.choose(choice.Wish("kfp-2.0.0", "", doors, resolve), None, found)
+    assert [row.sentence() for row in chosen.findings if row.severity == "warn"] == [
+        "http://mirror:5000 wants tokens for its login, and the cluster's node logs in by HTTP Basic only: let the "
+        "node pull api-server, driver and launcher there without a login, or by HTTP Basic"
+    ]
 
 
 def test_what_lies_past_a_mirror_is_a_warning() -> None:

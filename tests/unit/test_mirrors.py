@@ -69,12 +69,23 @@ def test_containerd_logs_in_trusts_and_keeps_the_path() -> None:
 
 
 def test_docker_gets_authorities_and_logins() -> None:
-    assert mirrors.docker_files({"gcr.io": GUARDED, "quay.io": GUARDED, "docker.io": "http://m:1"}) == [
-        {"path": "/etc/docker/certs.d/mirror.lab:5000/ca.crt", "mode": "0644", "content": CA}
-    ]
-    logins = json.loads(mirrors.docker_logins({"gcr.io": GUARDED}))
+    authority, client = mirrors.docker_files({"gcr.io": GUARDED, "quay.io": GUARDED, "docker.io": "http://m:1"})
+    assert authority == {"path": "/etc/docker/certs.d/mirror.lab:5000/ca.crt", "mode": "0644", "content": CA}
+    assert (client["path"], client["mode"]) == (mirrors.CLIENT, "0600")
+    logins = json.loads(client["content"])
     assert base64.b64decode(logins["auths"]["mirror.lab:5000"]["auth"]) == b"lab:s3cr3t"
-    assert mirrors.docker_logins({"gcr.io": "http://m:1"}) == ""
+    assert mirrors.docker_files({"docker.io": "http://m:1"}) == []
+
+
+def test_docker_goes_through_the_proxy_and_past_it() -> None:
+    files = {file["path"]: file for file in mirrors.docker_files({}, "http://a:b@proxy:3128", ["mirror.lab"])}
+    assert list(files) == [mirrors.CLIENT, mirrors.ENVIRONMENT, mirrors.DROP_IN]
+    assert [file["mode"] for file in files.values()] == ["0600", "0600", "0644"]
+    default = json.loads(files[mirrors.CLIENT]["content"])["proxies"]["default"]
+    assert default["httpsProxy"] == "http://a:b@proxy:3128"
+    assert default["noProxy"].split(",")[-1] == "mirror.lab"
+    assert 'HTTPS_PROXY="http://a:b@proxy:3128"\n' in files[mirrors.ENVIRONMENT]["content"]
+    assert files[mirrors.DROP_IN]["content"] == f"[Service]\nEnvironmentFile={mirrors.ENVIRONMENT}\n"
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,11 @@ def image_asked(mirror: dict[str, str]) -> dict[str, Any]:
     return answers({"targets": targets, "registries": {"gcr.io": mirror}, "seconds": 2, "budget": 10})[image]
 
 
-@pytest.mark.parametrize(("times", "after", "state"), [(2, "0", "there"), (1, "3600", "limited"), (99, "1", "limited")])
+@pytest.mark.parametrize(("times", "after", "state"), [(2, "0", "there"), (1, "3600", "limited"), (99, "0", "limited")])
 def test_one_that_says_429_is_asked_again_when_it_says(times: int, after: str, state: str) -> None:
     started = time.monotonic()
     with files.limited(times, after) as (url, _):
-        (found,) = files_asked(f"{url}/tool", seconds=10, budget=4)  # a busy machine answers late
+        (found,) = files_asked(f"{url}/tool", seconds=10, budget=20)  # a busy machine answers late
     assert found["state"] == state
     assert time.monotonic() - started < 30
 

@@ -29,6 +29,21 @@ CASES = {
         "artifact_mirror cannot be evaluated: 'nope' is undefined",
     ),
     "a contradiction": (["-e", "port_forward_ui_port=8888"], "port 8888 is asked for by neurodesktop_port and port_"),
+    "a mirror without its scheme": (
+        ["-e", '{"registry_mirrors": {"gcr.io": "mirror.lab:5000"}}'],
+        "registry_mirrors['gcr.io'] does not give the mirror's URL: write http:// or https:// and its host",
+    ),
+    "a mirror's folder that is none": (
+        ["-e", "artifact_mirror=~/files"],
+        "artifact_mirror is '~/files', but must be a URL (http:// or https://) or a directory of the server, from / on",
+    ),
+    "a stack without pins": (
+        ["-e", '{"require_pins": true, "stack_fallback": ""}'],
+        "require_pins is true, but the stack kfp-2.0.0 has no value for tools.minikube.sha256, tools.kubectl.sha256, "
+        "tools.helm.sha256, kubeflow_pipelines.tree_sha256 and neurodesktop.base_image_digest; fill them with "
+        "scripts/pin-stack, or set it to false",
+    ),
+    "an unknown fallback": (["-e", "stack_fallback=kfp-2.5"], "unknown stack 'kfp-2.5'; did you mean kfp-2.5.0?"),
     "one role's tag": (["--tags", "docker", "-e", "docker_source=x"], "docker_source is 'x', but must be auto, "),
 }
 

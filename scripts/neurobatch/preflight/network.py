@@ -44,20 +44,30 @@ def verdict(stack: str, needs: Sequence[Need], answers: Mapping[str, Answer], do
     """Return what the answers mean for one stack. A need without an answer counts as silent."""
     mirrors = doors.mirrors
     grouped: dict[tuple[str, str, str], list[tuple[Need, Answer]]] = defaultdict(list)
-    absent, aside = [], []
+    absent: list[Need] = []
+    aside: list[tuple[Need, Answer]] = []
+    tokens: list[Need] = []
     for need in needs:
         answer = answers.get(need.address, {"state": "silent", "detail": "it was not asked"})
         if answer["state"] == "there":
             aside += [(need, answer)] if "mirror" in answer else []
+            tokens += [need] if need.by == "node" and answer.get("auth") == "token" and _login(need, doors) else []
             continue
         where = where_of(need, doors)
         state = _state(need, answer, where != need.origin)
         absent += [need] if state == "absent" else []
         key = (state, where, "" if state in {"absent", "denied", "login"} else str(answer.get("detail", "")))
         grouped[key].append((need, answer))
-    findings = [
-        _Cause(stack, state, where, rows, doors).finding() for (state, where, _), rows in sorted(grouped.items())
+    causes = [
+        _Cause(stack, state, where, rows, doors, where != rows[0][0].origin)
+        for (state, where, _), rows in sorted(grouped.items())
     ]
+    findings = [cause.finding() for cause in _gathered(causes)]
+    if tokens:
+        urls = listed(sorted({where_of(need, doors) for need in tokens}))
+        message = f"{urls} wants tokens for its login, and the cluster's node logs in by HTTP Basic only"
+        remedy = f"let the node pull {_things(tokens)} there without a login, or by HTTP Basic"
+        findings.append(Finding("network", "warn", message, remedy))
     if aside:
         findings.append(_past_the_mirror(aside, mirrors))
     if not grouped:
@@ -72,6 +82,11 @@ def where_of(need: Need, doors: Doors) -> str:
     if need.by == "fetch" and doors.artifact_mirror:
         return doors.artifact_mirror
     return need.origin
+
+
+def _login(need: Need, doors: Doors) -> bool:
+    """Tell whether the mirror that an image comes from is given a login."""
+    return need.origin in doors.registry_mirrors and bool(doors.mirrors[need.origin].username)
 
 
 def _state(need: Need, answer: Answer, mirrored: bool) -> str:
@@ -91,6 +106,7 @@ class _Cause:
     where: str
     rows: Sequence[tuple[Need, Answer]]
     doors: Doors
+    mirrored: bool
 
     def finding(self) -> Finding:
         """Return the sentence, with what to do."""
@@ -104,10 +120,6 @@ class _Cause:
     @property
     def origins(self) -> list[str]:
         return sorted({need.origin for need in self.needs})
-
-    @property
-    def mirrored(self) -> bool:
-        return self.where not in self.origins
 
     @property
     def images(self) -> bool:
@@ -139,7 +151,7 @@ class _Cause:
     def _denied(self) -> tuple[str, str]:
         if not self.images:
             return f"{self.where} does not let this server have {self.things}", f"look at {self.setting}"
-        if self.doors.mirrors[self.origins[0]].username:
+        if _login(self.needs[0], self.doors):
             return f"{self.where} does not accept the login for {self.things}", f"correct {self.setting}"
         return (
             f"{self.where} does not let everybody have {self.things}",
@@ -163,11 +175,11 @@ class _Cause:
         return message, "correct proxy_url, or name the host in proxy_exceptions"
 
     def _unresolved(self) -> tuple[str, str]:
-        message = f"The server cannot resolve the name of {self.where}, needed for {self.things}"
+        message = f"The server cannot resolve the name {self.where}, needed for {self.things}"
         return message, f"correct its name servers, or set {self.setting if self.mirrored else _variables(self.needs)}"
 
     def _silent(self) -> tuple[str, str]:
-        return self._unreachable("does not answer")
+        return self._unreachable("gives no answer")
 
     def _refused(self) -> tuple[str, str]:
         return self._unreachable(f"cannot be reached ({self.detail})")
@@ -180,6 +192,25 @@ class _Cause:
 
     def _broken(self) -> tuple[str, str]:
         return f"{self.where} answers nonsense ({self.detail}) about {self.things}", "look at that server and try again"
+
+
+def _gathered(causes: Sequence[_Cause]) -> list[_Cause]:
+    """Return the causes, those that make many hosts unreachable in the same way as one: it is the network then."""
+    found, alike = [], defaultdict(list)
+    for cause in causes:
+        if cause.state in {"unresolved", "silent", "refused", "proxy"} and not cause.mirrored:
+            alike[cause.state].append(cause)
+        else:
+            found.append(cause)
+    for state, group in alike.items():
+        if len(group) < NAMES:
+            found += group
+            continue
+        hosts = sorted({cause.where for cause in group})
+        where = f"{', '.join(hosts[: NAMES - 1])} and {len(hosts) - NAMES + 1} more hosts"
+        first, rows = group[0], [row for cause in group for row in cause.rows]
+        found.append(_Cause(first.stack, state, where, rows, first.doors, False))
+    return found
 
 
 def _things(needs: Sequence[Need]) -> str:

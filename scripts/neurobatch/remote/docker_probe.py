@@ -1,6 +1,7 @@
 """Read what the docker role decides on. Changes nothing.
 
-Parameters: packages, OS family to names that carry an engine; users, who shall use it (empty: the login user).
+Parameters: packages, OS family to names that carry an engine; users, who shall use it (empty: the login user);
+files, paths whose content is compared.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import docker_api, login_user, output, text, unit_state
+from neurobatch.remote.common import docker_api, fingerprint, login_user, output, text, unit_state
 
 
 def os_release() -> dict[str, str]:
@@ -89,6 +90,7 @@ def main(params: dict[str, Any]) -> None:
         "present": present(params["packages"].get(release["family"], [])),
         "daemon_json": text("/etc/docker/daemon.json"),
         "record": text("/var/lib/neurobatch/docker/record.json"),
+        "files": {path: fingerprint(path) for path in params["files"]},
         "active": unit["active"],
         "enabled": unit["enabled"],
         "engine": engine(),

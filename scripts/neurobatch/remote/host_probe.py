@@ -1,8 +1,9 @@
 """Read what a server is: machine, system, kernel, user, room, ports, engine. Changes nothing, leaves nothing behind.
 
 Parameters: paths, where room is needed ("~" is the login user's home); ports_program, the text of `host_ports`, which
-runs through `sudo -n` where that needs no password: without it a foreign port's owner has a user, but no name; cvmfs,
-parameters of `neurobatch.remote.cvmfs.servers`, left out where nobody is to be asked.
+runs through `sudo -n` where that needs no password: without it a foreign port's owner has a user, but no name; cvmfs
+and network, parameters of `cvmfs.servers` and `network.probe` in this package, left out where nobody is to be asked;
+network only on a server that has no stack yet, unless it says `always`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from neurobatch.remote.common import TIMEOUT, Facts, text, unit_state
 from neurobatch.remote.cvmfs import servers
 from neurobatch.remote.host import engine, kernel, login, size, surroundings, system
+from neurobatch.remote.network import probe
+from neurobatch.remote.stack_record import stack_record
 
 #: Changes when a fact changes its name or meaning; the reader refuses what it does not know.
 SCHEMA = 2
@@ -69,6 +72,9 @@ class Waiting:
 
 def main(params: Facts) -> None:
     """Print everything as one JSON object."""
+    record, question = stack_record(), params.get("network")
+    due = question and (record is None or question["always"])
+    network = Waiting(probe.answers, question if due else None)
     strata = Waiting(servers.answers, params.get("cvmfs"))
     user = login.user_facts()
     allowed = login.rights()
@@ -95,5 +101,7 @@ def main(params: Facts) -> None:
         "service": unit_state("neurodesktop.service"),
         "cluster": json.loads(text(CLUSTER) or "null"),
         "cvmfs": strata.result(),
+        "stack": record,
+        "network": network.result(),
     }
     print(json.dumps(facts))

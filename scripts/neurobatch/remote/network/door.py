@@ -20,6 +20,8 @@ from typing import Any
 REDIRECTS = 8
 #: Bytes of an answer that are read at most: tokens and checksums are small.
 BODY = 1 << 20
+#: How often one that says 429 is asked the same.
+QUESTIONS = 4
 AGENT = {"User-Agent": "neurobatch"}
 REDIRECTED = (301, 302, 303, 307, 308)
 
@@ -221,16 +223,17 @@ def pause(value: str | None, now: float) -> float | None:
 
 def patiently(question: Any, until: float) -> Reply:
     """Ask, and where the answer is 429 or 503 with a time to come back, come back if that is before ``until``."""
-    wait = 1.0
-    while True:
+    for attempt in range(QUESTIONS):
         reply: Reply = question()
         asked = pause(reply.headers.get("Retry-After"), time.time())
         if reply.status not in (429, 503) or (reply.status == 503 and asked is None):
-            return reply
-        wait = asked if asked is not None else wait * 2
-        if time.monotonic() + wait > until:
-            return reply
+            break
+        # One that says "at once", again and again, is not asked in a circle.
+        wait = max(asked if asked is not None else 1.0, 0.2 * 2**attempt)
+        if attempt == QUESTIONS - 1 or time.monotonic() + wait > until:
+            break
         time.sleep(wait)
+    return reply
 
 
 def file_answer(door: Door, url: str, until: float, ca: str = "") -> dict[str, Any]:
