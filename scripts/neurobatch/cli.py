@@ -8,10 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from neurobatch.batch import arguments
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code: 0 done, 1 refused or differs, 2 wrong usage (`smoke` has more)."""
-    args = parser().parse_args(argv)
+    args = arguments.parse(parser(), argv)
     code: int = args.run(args)
     return code
 
@@ -51,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
             help="a directory with a site's stacks (repeatable)",
         )
     _add_smoke(commands)
+    arguments.add(commands)
     return top
 
 

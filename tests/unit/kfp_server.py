@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 #: A fault takes (method, path) and returns what to do instead of answering: an HTTP status, "drop" to close the
-#: connection without an answer, "done-drop" to do what was asked and then drop, "html" for a page; None answers.
+#: connection without an answer, "done-drop" to do what was asked and then drop, "html" for a page, "delay" to hold the
+#: connection, "drip" to answer a byte at a time, "truncate" to answer half, "garbage" not to speak HTTP; None answers.
 Fault = Callable[[str, str], int | str | None]
 
 
@@ -46,6 +47,10 @@ class Api:
             self.runs = [row for row in self.runs if row["run_id"] != parts[1]]
             return 200, {}
         return self._run(parts[1])
+
+    def blob(self, path: str, query: dict[str, list[str]]) -> bytes | None:
+        """Return an artifact, None for any other path."""
+        return None
 
     def _experiments(self, method: str, name: str | None, body: Any) -> tuple[int, dict[str, Any]]:
         if method == "GET":
@@ -88,11 +93,12 @@ class Api:
 @contextmanager
 def serving(api: Api) -> Iterator[str]:
     """Serve ``api`` and yield its endpoint."""
+    released = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def handle_any(self) -> None:
+        def handle_any(self) -> None:  # noqa: PLR0911 - one line a fault
             url = urlsplit(self.path)
             path = url.path.removeprefix("/pipeline")
             length = int(self.headers.get("Content-Length") or 0)
@@ -105,15 +111,41 @@ def serving(api: Api) -> Iterator[str]:
             if fault == "html":
                 self.reply(200, b"<html>Kubeflow</html>", "text/html")
                 return
+            if fault == "delay":
+                released.wait(5)
+                self.close_connection = True
+                return
+            if fault == "garbage":
+                self.wfile.write(b"220 mail.example ESMTP\r\n")
+                self.close_connection = True
+                return
             if isinstance(fault, int):
                 headers = {"Location": "/login"} if fault == 302 else {"Retry-After": "0"}
                 self.reply(fault, b"upstream connect error", "text/plain", headers)
+                return
+            blob = api.blob(path, parse_qs(url.query))
+            if blob is not None:
+                self.reply(200, blob, "application/octet-stream")
                 return
             status, answer = api.answer(self.command, path, parse_qs(url.query), body)
             if fault == "done-drop":
                 self.close_connection = True
                 return
-            self.reply(status, json.dumps(answer).encode(), "application/json")
+            content = json.dumps(answer).encode()
+            if fault == "truncate":
+                content, length = content[: len(content) // 2], len(content)
+                self.reply(status, content, "application/json", {"Content-Length": str(length)})
+                self.close_connection = True
+                return
+            if fault == "drip":
+                self.reply(status, b"", "application/json", {"Content-Length": str(len(content))})
+                for byte in content:
+                    if released.wait(0.1):
+                        break
+                    self.wfile.write(bytes([byte]))
+                self.close_connection = True
+                return
+            self.reply(status, content, "application/json")
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
@@ -124,6 +156,11 @@ def serving(api: Api) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
+        def handle(self) -> None:
+            # Who has given up on an answer has closed the connection.
+            with suppress(ConnectionError):
+                super().handle()
+
         def log_message(self, *args: Any) -> None:
             """Stay quiet."""
 
@@ -133,6 +170,7 @@ def serving(api: Api) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/pipeline"
     finally:
+        released.set()
         server.shutdown()
         server.server_close()
         thread.join()

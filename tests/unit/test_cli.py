@@ -29,3 +29,20 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from neurobatch import cli; cli.parser().format_help(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"yaml", "jsonschema", "ansible"}.isdisjoint(run.stdout.split())
+
+
+@pytest.mark.parametrize("verb", ["run", "resume", "resubmit", "list", "status", "logs", "cancel", "fetch", "smoke"])
+def test_help_names_the_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([verb, "--help"])
+    text = capsys.readouterr().out
+    assert "exit codes: 0 " in text and "usage: " in text
+
+
+def test_a_look_at_a_run_imports_no_sdk_and_no_yaml() -> None:
+    code = (
+        "import sys; from neurobatch.batch import command, drive, fetch, submit; from neurobatch.kfp import pods;"
+        "print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"yaml", "kfp", "requests", "urllib3", "kubernetes", "asyncio"}.isdisjoint(run.stdout.split())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from neurobatch import stacks
+from neurobatch.batch import jobs, settings
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "scripts" / "neurobatch" / "kfp" / "specs"
@@ -60,4 +63,29 @@ def test_the_back_end_of_the_stack_accepts_them(compiled: Path, lock: str) -> No
         python = ROOT / f".venv-{lock}" / "bin" / "python"
         run = subprocess.run([python, "-c", STRICT, path], capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
-        assert int(run.stdout) == 3
+        assert int(run.stdout) == (3 if path.name.startswith("smoke") else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_back_end_of_the_stack_accepts_all_that_is_filled_in(compiled: Path, lock: str, tmp_path: Path) -> None:
+    """Limits, GPUs and further claims are ours: the SDK has not written them."""
+    request = {"image": "tools:1", "cpu": 1.5, "memory": 8 * 10**9, "gpu": 1, "mounts": {"other": "/data"}}
+    filled = jobs.spec(settings.Settings(compiled_for=lock), request)
+    path = tmp_path / "filled.yaml"
+    path.write_text(yaml.safe_dump_all([dict(filled.pipeline), dict(filled.platform)]))
+    python = ROOT / f".venv-{lock}" / "bin" / "python"
+    run = subprocess.run([python, "-c", STRICT, path], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_nothing_is_installed_at_run_time_and_nothing_looks_like_a_placeholder_of_ours() -> None:
+    for path in SPECS.glob("*.yaml"):
+        pipeline = next(iter(yaml.safe_load_all(path.read_text())))
+        for row in pipeline["deploymentSpec"]["executors"].values():
+            words = " ".join(row["container"]["command"])
+            assert not re.search(r"pip3? install|-m pip|apt-get|conda install", words), path
+            # Argo and the launcher replace what stands in double braces; only arguments may have it.
+            assert "{{" not in words, path
+        tasks = pipeline["root"]["dag"]["tasks"].values()
+        assert not any(task["cachingOptions"].get("enableCache") for task in tasks), path

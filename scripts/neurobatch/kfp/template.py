@@ -7,12 +7,11 @@ IMAGE of its steps, and the claims that it mounts. Nothing else in it is touched
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
-
-import yaml
 
 #: Stands in every template for the image that steps run on; no registry answers to this name.
 IMAGE = "neurobatch.invalid/runtime-image"
@@ -46,7 +45,8 @@ class Template:
 def known(name: str) -> list[str]:
     """Return the stacks for which the pipeline ``name`` was compiled, e.g. ["kfp-2.0.0"]."""
     files = (path.name for path in _folder().iterdir())
-    return sorted(file[len(name) + 1 : -5] for file in files if file.startswith(f"{name}-") and file.endswith(".yaml"))
+    kinds = (".yaml", ".json")
+    return sorted(file[len(name) + 1 : -5] for file in files if file.startswith(f"{name}-") and file.endswith(kinds))
 
 
 def load(name: str, stack: str) -> Template:
@@ -57,8 +57,14 @@ def load(name: str, stack: str) -> Template:
     """
     if stack not in known(name):
         raise TemplateError(f"The pipeline {name} is not compiled for {stack!r}; there is {', '.join(known(name))}.")
-    text = (_folder() / f"{name}-{stack}.yaml").read_text(encoding="utf-8")
-    pipeline, *platform = yaml.safe_load_all(text)
+    ready = _folder() / f"{name}-{stack}.json"
+    if ready.is_file():  # one file that runs anywhere (neurobatch.pyz) carries them so, and needs no YAML
+        pipeline, *platform = json.loads(ready.read_text(encoding="utf-8"))
+    else:
+        import yaml  # noqa: PLC0415 - 40 ms, which who only looks at a run need not wait for
+
+        text = (_folder() / f"{name}-{stack}.yaml").read_text(encoding="utf-8")
+        pipeline, *platform = yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return Template(pipeline, platform[0] if platform else {})
 
 

@@ -1,0 +1,273 @@
+"""Bring a batch to its end: submit what waits, at most so many at a time, look at what runs, note how it ended.
+
+One thread, no callbacks: a look asks for each run under way, so its cost is bounded by the number of parallel runs, not
+by the size of the batch. Everything learned is in the journal before the next request is sent.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neurobatch.batch import jobs
+from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, SUBMITTING, WAITING, Batch, Subject
+from neurobatch.batch.refusal import UnansweredError
+from neurobatch.batch.settings import Settings
+from neurobatch.kfp.client import TRANSIENT, Client, KfpError, UnreachableError
+from neurobatch.kfp.pods import Kubectl
+from neurobatch.kfp.reasons import in_vain, reason
+from neurobatch.kfp.runs import Run, steps_of
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a batch is driven; all times in seconds.
+
+    Attributes:
+        parallel: runs under way at once.
+        wait: until every subject is over, not only until every one is submitted.
+        deadline: for all of it; 0: none.
+        patience: how long the pipeline API may be silent.
+        grace: how long a pod may wait for what looks in vain (a claim, an image).
+        start: how long after its submission a step may take to begin.
+        interval: between two looks.
+    """
+
+    parallel: int
+    wait: bool = True
+    deadline: float = 0.0
+    patience: float = 600.0
+    grace: float = 60.0
+    start: float = 3600.0
+    interval: float = 3.0
+
+
+class Driver:
+    """Drives one batch, whose lock the caller holds."""
+
+    def __init__(
+        self,
+        client: Client,
+        batch: Batch,
+        settings: Settings,
+        limits: Limits,
+        *,
+        tell: Callable[[Batch, Subject | None, str], None],
+        cluster: Kubectl | None = None,
+    ) -> None:
+        """Remember everything; nothing is asked yet.
+
+        Args:
+            client: the pipeline API.
+            batch: the batch.
+            settings: of this installation.
+            limits: see there.
+            tell: called with a subject that has changed, or with None and a line for people.
+            cluster: where pods can be looked at; None where this user may not.
+        """
+        self.client, self.batch, self.settings, self.limits = client, batch, settings, limits
+        self.tell, self.cluster = tell, cluster
+        self.spec = jobs.spec(settings, batch.request)
+        self.began = time.monotonic()
+        self._silent_since = 0.0
+        self._retry: dict[str, float] = {}
+        self._vain: dict[str, float] = {}
+
+    def drive(self) -> bool:
+        """Go on until the batch is over (or, without ``wait``, until nothing is left to submit).
+
+        Returns:
+            False where the deadline came first.
+
+        Raises:
+            UnansweredError: the API was silent for longer than ``patience``.
+            RefusalError: a folder cannot be written.
+        """
+        while True:
+            try:
+                if (self.batch.folder / CANCEL).exists():
+                    self._cancel()
+                self._submit()
+                self._look()
+            except KfpError as error:
+                if error.status and error.status not in TRANSIENT and not isinstance(error, UnreachableError):
+                    raise
+                self._wait_for_the_api(error)
+            left = [subject for subject in self.batch.subjects if subject.state not in OVER]
+            unsubmitted = [subject for subject in left if subject.state in (WAITING, SUBMITTING)]
+            if not left or (not self.limits.wait and not unsubmitted):
+                return True
+            if self.limits.deadline and time.monotonic() - self.began > self.limits.deadline:
+                return False
+            time.sleep(self.limits.interval * random.uniform(0.8, 1.2))  # noqa: S311 - so that many do not ask at once
+
+    def _wait_for_the_api(self, error: KfpError) -> None:
+        now = time.monotonic()
+        if not self._silent_since:
+            self._silent_since = now
+            self.tell(self.batch, None, f"{error} Waiting for it.")
+        if now - self._silent_since >= self.limits.patience:
+            raise UnansweredError(
+                f"{error} The journal is kept: `neurobatch resume {self.batch.name}` goes on."
+            ) from error
+
+    def _submit(self) -> None:
+        """Submit what waits, as far as there is room."""
+        for subject in self.batch.subjects:
+            under_way = sum(each.state in ACTIVE or each.state == SUBMITTING for each in self.batch.subjects)
+            if subject.state == SUBMITTING and time.monotonic() >= self._retry.get(subject.name, 0.0):
+                # Sent before, by this program or by one that is gone: looked for before it is sent again.
+                self._send(subject, fresh=False)
+            elif subject.state == WAITING and under_way < self.limits.parallel:
+                self._send(subject, fresh=True)
+
+    def _send(self, subject: Subject, *, fresh: bool) -> None:
+        if not self.batch.experiment_id:
+            self.batch.experiment_id = self.client.ensure_experiment(f"neurobatch {self.batch.request['notebook']}")
+        path = jobs.prepare(self.settings, self.batch, subject)
+        subject.state = SUBMITTING
+        self.batch.save()
+        try:
+            run = self.client.create_run(
+                self.batch.experiment_id,
+                self.batch.title(subject),
+                self.batch.key(subject),
+                pipeline_spec=self.spec.pipeline,
+                platform_spec=self.spec.platform,
+                parameters={"job": path},
+                fresh=fresh,
+            )
+        except KfpError as error:
+            if not error.sent and fresh:
+                subject.state = WAITING
+                self.batch.save()
+            elif not isinstance(error, UnreachableError) and error.status and error.status not in TRANSIENT:
+                self._end(subject, "FAILED", f"refused: {error}")
+                return
+            else:
+                self._retry[subject.name] = time.monotonic() + 10 * self.limits.interval
+            raise
+        self._silent_since = 0.0
+        subject.run_id, subject.state, subject.submitted = run.run_id, "PENDING", time.time()
+        if not fresh:
+            self._end_doubles(subject, run)
+        self.batch.save()
+        self.tell(self.batch, subject, "")
+
+    def _end_doubles(self, subject: Subject, kept: Run) -> None:
+        """End all runs of this key but one: an answer that came very late may belong to an earlier request."""
+        for other in self.client.runs(self.batch.experiment_id, display_name=self._display_name(subject)):
+            if other.run_id != kept.run_id and not other.over:
+                self.client.terminate(other.run_id)
+
+    def _look(self) -> None:
+        """Ask for every run under way, and note what has changed."""
+        for subject in self.batch.subjects:
+            if subject.state not in ACTIVE:
+                continue
+            try:
+                run = self.client.run(subject.run_id)
+                self._silent_since = 0.0
+            except KfpError as error:
+                if error.status != 404:
+                    raise
+                self._end(subject, "FAILED", "its run was deleted in Kubeflow Pipelines")
+                continue
+            if run.over:
+                self._finish(subject, run)
+                continue
+            self._judge(subject, run)
+            if subject.state in ACTIVE and subject.state != run.state:
+                subject.state = run.state
+                self.batch.save()
+                self.tell(self.batch, subject, "")
+
+    def _finish(self, subject: Subject, run: Run) -> None:
+        """Note how a run ended, in the words of its step where it had any."""
+        said = jobs.said(self.batch, subject)
+        subject.cell, subject.archive = str(said.get("cell") or ""), str(said.get("archive") or "")
+        if run.state == "SUCCEEDED":
+            self._end(subject, "SUCCEEDED", "")
+            return
+        words = str(said.get("reason") or "")
+        if not words or said.get("state") == "running":
+            words = self._why(subject, run, began=bool(said))
+        self._end(subject, run.state, words)
+
+    def _why(self, subject: Subject, run: Run, *, began: bool) -> str:
+        """Return why a run ended whose step left no last word."""
+        texts = [step.error for step in steps_of(run, [jobs.STEP]) if step.error]
+        told = reason(*texts, run.error)
+        if run.state == "CANCELED":
+            return "canceled"
+        if began:
+            return f"killed while it ran (a reboot, no memory left, or its pod was deleted): {told}"
+        return told
+
+    def _judge(self, subject: Subject, run: Run) -> None:
+        """End a run whose step has not begun and never will."""
+        if jobs.said(self.batch, subject):
+            self._vain.pop(subject.run_id, None)
+            return
+        texts = [step.error for step in steps_of(run, [jobs.STEP]) if step.error]
+        hopeless = [text for text in texts if in_vain(text)]
+        if self.cluster and not hopeless:
+            pods = self.cluster.pods(run.run_id, [jobs.STEP])
+            texts += [pod.reason for pod in pods if pod.reason]
+            hopeless = [pod.reason for pod in pods if pod.hopeless]
+        now = time.time()
+        if not hopeless:
+            self._vain.pop(subject.run_id, None)
+        elif now - self._vain.setdefault(subject.run_id, now) >= self.limits.grace:
+            self._give_up(subject, reason(*hopeless))
+            return
+        if now - subject.submitted > self.limits.start:
+            told = f": {reason(*texts)}" if texts else " and nothing says why (a missing image or claim, no room left)"
+            self._give_up(subject, f"it has not begun after {self.limits.start:.0f} s{told}")
+
+    def _give_up(self, subject: Subject, why: str) -> None:
+        self.client.terminate(subject.run_id)
+        self._end(subject, "FAILED", why)
+
+    def _cancel(self) -> None:
+        """Do as `neurobatch cancel` asks: submit nothing more, end what runs."""
+        for subject in self.batch.subjects:
+            if subject.state == WAITING:
+                self._end(subject, "CANCELED", "canceled before it was submitted")
+            elif subject.state == SUBMITTING:
+                run = self.client.find_run(self.batch.experiment_id, self._display_name(subject))
+                if run is None:
+                    self._end(subject, "CANCELED", "canceled while it was submitted; nothing shows it")
+                else:
+                    subject.run_id, subject.state = run.run_id, run.state
+            if subject.state in ACTIVE and subject.state != "CANCELING":
+                self.client.terminate(subject.run_id)
+
+    def _display_name(self, subject: Subject) -> str:
+        return f"{self.batch.title(subject)} [{self.batch.key(subject)}]"
+
+    def _end(self, subject: Subject, state: str, why: str) -> None:
+        subject.state, subject.reason, subject.ended = state, why, time.time()
+        self.batch.save()
+        self.tell(self.batch, subject, "")
+
+
+def refreshed(client: Client, batch: Batch) -> None:
+    """Bring the states of runs under way up to date with one request, for a look at a batch that nobody drives now."""
+    waiting = {subject.run_id: subject for subject in batch.subjects if subject.state in ACTIVE}
+    if not waiting:
+        return
+    for run in client.runs(batch.experiment_id, part=batch.uid, limit=len(batch.subjects) * 2 + 20):
+        subject = waiting.get(run.run_id)
+        if subject is None:
+            continue
+        said = jobs.said(batch, subject)
+        subject.state = run.state
+        if run.over:
+            subject.ended = run.ended or time.time()
+            subject.cell, subject.archive = str(said.get("cell") or ""), str(said.get("archive") or "")
+            subject.reason = str(said.get("reason") or "") if run.state != "SUCCEEDED" else ""
+            if run.state != "SUCCEEDED" and not subject.reason:
+                subject.reason = "killed while it ran" if said else reason(run.error)

@@ -1,0 +1,71 @@
+"""Results back from the object store, through the page of Kubeflow Pipelines: no key needed, nothing overwritten."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from neurobatch.batch.journal import Batch, Subject
+from neurobatch.batch.refusal import RefusalError
+from neurobatch.batch.settings import Settings
+from neurobatch.kfp.client import KfpError, UnreachableError
+from neurobatch.kfp.transport import NoAnswerError, Transport
+
+LARGEST = 256 * 2**20
+"""Bytes of an archive; the step puts 100 MiB of outputs into one at most."""
+
+
+def subject(
+    settings: Settings, batch: Batch, wanted: Subject, target: Path, times: tuple[float, float, float]
+) -> dict[str, list[str]]:
+    """Unpack one subject's archive into ``target``; files that are there stay as they are.
+
+    Returns:
+        names under "written" and "kept".
+
+    Raises:
+        RefusalError: there is no archive, or it cannot be unpacked there.
+        KfpError: the object store does not give it.
+    """
+    url = urlsplit(wanted.archive)
+    if url.scheme not in ("minio", "s3", "gs"):
+        raise RefusalError(f"{wanted.name} of {batch.name} has no archive in the object store: it is {wanted.state}.")
+    query = {"source": url.scheme, "bucket": url.netloc, "key": url.path.lstrip("/")}
+    # Not as long as the API: an archive may be large.
+    transport = Transport(settings.endpoint, times[0], times[1], 600.0)
+    try:
+        answer = transport.send("GET", "artifacts/get", query=query, limit=LARGEST)
+    except NoAnswerError as error:
+        raise UnreachableError(f"{settings.endpoint} does not answer: {error}.") from error
+    if answer.status != 200:
+        said = " ".join(answer.body.decode(errors="replace").split())[:200]
+        raise KfpError(
+            f"The archive {wanted.archive} cannot be had: HTTP {answer.status}: {said}.", status=answer.status
+        )
+    try:
+        return _unpack(answer.body, target)
+    except zipfile.BadZipFile:
+        raise RefusalError(f"What the object store has as {wanted.archive} is no archive of results.") from None
+    except OSError as error:
+        raise RefusalError(f"{error.filename or target} cannot be written: {error.strerror}.") from error
+
+
+def _unpack(content: bytes, target: Path) -> dict[str, list[str]]:
+    done: dict[str, list[str]] = {"written": [], "kept": []}
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        for entry in packed.infolist():
+            path = target / entry.filename
+            if entry.is_dir() or not path.resolve().is_relative_to(target.resolve()):
+                continue
+            if path.exists():
+                done["kept"].append(entry.filename)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.new")
+            partial.write_bytes(packed.read(entry))
+            os.replace(partial, path)
+            done["written"].append(entry.filename)
+    return done
