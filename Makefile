@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-access test-servers venv demo demo-down demo-ssh test lint unit molecule lock docs specs
+.PHONY: help test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -20,6 +20,9 @@ demo-ssh: venv ## log in to the throwaway server
 
 test: venv ## run every check: lint, unit tests, and a server's whole life over SSH
 	@scripts/run-tests lint unit molecule
+
+test-batch: venv ## notebooks over subjects on a cluster of their own, with a reboot
+	@.venv/bin/pytest -v tests/batch
 
 lint: venv ## ansible-lint, yamllint, ruff, mypy
 	@scripts/run-tests lint

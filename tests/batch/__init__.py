@@ -1,0 +1,1 @@
+"""Batches on a rehearsal server with a real cluster: `make test-batch`."""
