@@ -135,7 +135,7 @@ def test_an_end_from_outside_is_passed_on(job: Job) -> None:
         time.sleep(0.02)
     step.send_signal(signal.SIGTERM)
     code, status, _ = job.end(step)
-    assert code == 1 and status["state"] == "canceled"
+    assert code == 1 and status["state"] == "ended" and status["cell"] == "cell 2 (In [2]) `first()`"
 
 
 def test_an_image_without_papermill_or_jupyter_or_a_job_says_so(job: Job) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neurobatch.batch import jobs
 from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, SUBMITTING, WAITING, Batch, Subject
@@ -191,20 +192,7 @@ class Driver:
         if run.state == "SUCCEEDED":
             self._end(subject, "SUCCEEDED", "")
             return
-        words = str(said.get("reason") or "")
-        if not words or said.get("state") == "running":
-            words = self._why(subject, run, began=bool(said))
-        self._end(subject, run.state, words)
-
-    def _why(self, subject: Subject, run: Run, *, began: bool) -> str:
-        """Return why a run ended whose step left no last word."""
-        texts = [step.error for step in steps_of(run, [jobs.STEP]) if step.error]
-        told = reason(*texts, run.error)
-        if run.state == "CANCELED":
-            return "canceled"
-        if began:
-            return f"killed while it ran (a reboot, no memory left, or its pod was deleted): {told}"
-        return told
+        self._end(subject, run.state, why_ended(run, said))
 
     def _judge(self, subject: Subject, run: Run) -> None:
         """End a run whose step has not begun and never will."""
@@ -254,6 +242,24 @@ class Driver:
         self.tell(self.batch, subject, "")
 
 
+def why_ended(run: Run, said: Mapping[str, Any]) -> str:
+    """Return why a run that did not succeed has ended.
+
+    Args:
+        run: as the API has it.
+        said: what its step said of itself; empty where it never began.
+    """
+    where = f", in {said['cell']}" if said.get("cell") else ""
+    if run.state == "CANCELED":
+        return f"canceled{where}"
+    if said.get("state") == "failed":
+        return str(said.get("reason") or "its step gives no reason")
+    told = reason(*(step.error for step in steps_of(run, [jobs.STEP]) if step.error), run.error)
+    if said:
+        return f"killed while it ran (a reboot, no memory left, or its pod was deleted){where}: {told}"
+    return told
+
+
 def refreshed(client: Client, batch: Batch) -> None:
     """Bring the states of runs under way up to date with one request, for a look at a batch that nobody drives now."""
     waiting = {subject.run_id: subject for subject in batch.subjects if subject.state in ACTIVE}
@@ -268,6 +274,4 @@ def refreshed(client: Client, batch: Batch) -> None:
         if run.over:
             subject.ended = run.ended or time.time()
             subject.cell, subject.archive = str(said.get("cell") or ""), str(said.get("archive") or "")
-            subject.reason = str(said.get("reason") or "") if run.state != "SUCCEEDED" else ""
-            if run.state != "SUCCEEDED" and not subject.reason:
-                subject.reason = "killed while it ran" if said else reason(run.error)
+            subject.reason = why_ended(run, said) if run.state != "SUCCEEDED" else ""

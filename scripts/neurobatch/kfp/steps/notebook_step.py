@@ -39,7 +39,7 @@ def main() -> int:
         print(f"NEUROBATCH: the job {job_path} cannot be used as user {os.getuid()}: {error}", flush=True)
         return 2
     step = Step(job, log)
-    signal.signal(signal.SIGTERM, step.canceled)
+    signal.signal(signal.SIGTERM, step.end)
     try:
         step.note(state="running")
         step.run()
@@ -73,7 +73,7 @@ class Step:
         self.started = time.time()
         self.status: dict[str, Any] = {}
         self.child: subprocess.Popen[str] | None = None
-        self.cancel = False
+        self.told_to_end = False
         self.folder = os.stat(".")
 
     def say(self, line: str) -> None:
@@ -93,9 +93,9 @@ class Step:
             os.fsync(stream.fileno())
         os.replace(".status.json.new", "status.json")
 
-    def canceled(self, *_: Any) -> None:
+    def end(self, *_: Any) -> None:
         """Pass the end on to the notebook."""
-        self.cancel = True
+        self.told_to_end = True
         self.kill()
 
     def kill(self) -> None:
@@ -129,11 +129,11 @@ class Step:
         )
         late = threading.Event()
 
-        def end() -> None:
+        def time_is_over() -> None:
             late.set()
             self.kill()
 
-        clock = threading.Timer(self.job["timeout"] or 10**7, end)
+        clock = threading.Timer(self.job["timeout"] or 10**7, time_is_over)
         clock.daemon = True
         clock.start()
         last = ""
@@ -144,8 +144,8 @@ class Step:
         clock.cancel()
         where, what = self.trouble()
         within = f" in {where}" if where else ""
-        if self.cancel:
-            raise EndedError(f"canceled{within}", cell=where, state="canceled")
+        if self.told_to_end:
+            raise EndedError(f"ended from outside{within}", cell=where, state="ended")
         if late.is_set():
             raise EndedError(f"not over after {self.job['timeout']:g} s, ended{within}", 3, where)
         if code:
