@@ -28,7 +28,8 @@ from neurobatch.kfp.client import TRANSIENT, Client, KfpError, UnreachableError
 from neurobatch.kfp.template import TemplateError
 
 #: Seconds to connect, between two pieces of an answer, and for a request as a whole; attempts; pauses between them.
-TIMES, ATTEMPTS, PAUSES = (5.0, 15.0, 30.0), 4, (0.5, 4.0)
+#: A forward that has died is replaced within some seconds: all attempts together take longer than that.
+TIMES, ATTEMPTS, PAUSES = (5.0, 15.0, 30.0), 6, (0.5, 4.0)
 PATIENCE = 20.0
 """Seconds that `cancel` waits for an API that is away."""
 

@@ -256,7 +256,7 @@ def why_ended(run: Run, said: Mapping[str, Any]) -> str:
         return str(said.get("reason") or "its step gives no reason")
     told = reason(*(step.error for step in steps_of(run, [jobs.STEP]) if step.error), run.error)
     if said:
-        return f"killed while it ran (a reboot, no memory left, or its pod was deleted){where}: {told}"
+        return f"killed while it ran (a reboot, no memory left, or its pod was deleted){where}: {told[:120]}"
     return told
 
 
