@@ -71,7 +71,7 @@ class Bench:
 
     def smoke(self, *argv: str, cluster: bool = True) -> int:
         """Run `neurobatch smoke` and return its exit code."""
-        asked = ["smoke", f"--endpoint={self.endpoint}", f"--image={IMAGE}", "--deadline=3", "--grace=0"]
+        asked = ["smoke", f"--endpoint={self.endpoint}", f"--image={IMAGE}", "--deadline=60", "--grace=0"]
         if cluster:
             asked += [f"--kubeconfig={self.kubeconfig}", f"--kubectl={self.kubectl}"]
         return cli.main([*asked, *argv])
