@@ -167,7 +167,7 @@ IMAGES: tuple[Image, ...] = (
         ("library/python:3.11", "library/python:3.11-slim"),
         ("ENV PYTHONPATH=/opt/clients", 'CMD ["python3"]'),
         base="python",
-        copy=(("s3-clients", "/opt/clients"), ("notebooks", "/opt/clients")),
+        copy=(("s3-clients", "/opt/clients"),),
     ),
 )  # fmt: skip
 

