@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.access import use
-from tests.rehearsal.instance import Instance, constraints
+from tests.rehearsal.instance import Instance
+from tests.rehearsal.stackfiles import constraints
 
 Root = Callable[..., str]
 METADATA = "/home/jovyan/.local/share/jupyter/metadata"

@@ -90,7 +90,12 @@ def add(commands: Any) -> None:
     logs.add_argument("subjects", nargs="*", metavar="SUBJECT", help="default: all")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until they are over")
 
-    cancel = _verb(commands, "cancel", "end a run: what runs is stopped, nothing more is submitted", "")
+    cancel = _verb(
+        commands,
+        "cancel",
+        "end a run: what runs is stopped, nothing more is submitted",
+        "example:\n  neurobatch cancel bet-20261121-101500\n",
+    )
     _named(cancel)
 
     fetch = _verb(

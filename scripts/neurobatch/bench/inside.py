@@ -178,3 +178,6 @@ if __name__ == "__main__":
         main()
     finally:
         shutil.rmtree(STUDY, ignore_errors=True)
+        for entry in (STUDY.parent / ".neurobatch").glob("bench-*"):
+            if entry.read_text().startswith(STUDY.name):
+                entry.unlink()
