@@ -7,11 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from neurobatch import preflight
+from neurobatch.preflight.room import needed
 
 
 def findings(facts: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the findings about a host as maps."""
     return preflight.plain(preflight.verdict(facts, preflight.Wanted.of({"now": time.time(), **wanted})))
+
+
+def room(min_free_gb: Mapping[str, float], storage_dir: str) -> dict[str, float]:
+    """Return where how much room is needed."""
+    return needed(min_free_gb, storage_dir)
 
 
 def refusal(rows: Sequence[Mapping[str, Any]], host: str = "this server") -> str:
@@ -32,5 +38,6 @@ class FilterModule:
         return {
             "neurobatch_findings": findings,
             "neurobatch_refusal": refusal,
+            "neurobatch_room": room,
             "neurobatch_warnings": warnings,
         }

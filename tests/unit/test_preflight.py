@@ -8,6 +8,7 @@ import pytest
 from neurobatch import preflight
 from neurobatch.pages.hosts import facts, known
 from neurobatch.preflight import Wanted, WantedPort, cvmfs
+from neurobatch.preflight.room import needed
 
 JUPYTER = WantedPort(
     8888, "JupyterLab", "neurodesktop_port", units=["neurodesktop.service"], containers=["neurodesktop"]
@@ -281,3 +282,10 @@ def test_what_is_wanted_comes_from_plain_maps() -> None:
     assert wanted.ports[0].port == 8888
     with pytest.raises(ValueError, match="preflight_min_free_gb must map paths to numbers of GB"):
         Wanted.of({"min_free_gb": {"/": "lots"}})
+
+
+def test_room_is_asked_for_where_the_lab_s_data_will_lie() -> None:  # S0-07
+    wish = {"/var/lib/docker": 60.0, "~": 20.0}
+    assert needed(wish, "") == wish
+    assert needed(wish, "/srv/lab") == {"/var/lib/docker": 60.0, "/srv/lab": 20.0}
+    assert needed({**wish, "/srv/lab": 500.0}, "/srv/lab") == {**wish, "/srv/lab": 500.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 
 from neurobatch.preflight.model import GB, GIB, Facts, Finding, Severity, Wanted
 from neurobatch.sizing import MIN_CPUS, MIN_MEMORY_GIB, Size, SizingError, enough_memory, size
@@ -55,6 +56,18 @@ def cluster(facts: Facts, wanted: Wanted) -> list[Finding]:
         return [Finding("size", "ok", f"the cluster {verb} {chosen.cpus} CPUs and {chosen.memory_mib} MiB")]
     remedy = "" if existing else "a larger server, before the cluster is created, is the only remedy"
     return [Finding("size", "warn", warning.rstrip("."), remedy) for warning in chosen.warnings]
+
+
+def needed(min_free_gb: Mapping[str, float], storage_dir: str) -> dict[str, float]:
+    """Return where how much room is needed: what the home should have moves along with the storage folder.
+
+    Args:
+        min_free_gb: the operator's or the default's wish, path to GB.
+        storage_dir: where the lab's data will lie; empty means in the home.
+    """
+    if not storage_dir or storage_dir in min_free_gb:
+        return dict(min_free_gb)
+    return {storage_dir if path == "~" else path: size for path, size in min_free_gb.items()}
 
 
 def disks(facts: Facts, wanted: Wanted) -> list[Finding]:
