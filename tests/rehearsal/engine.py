@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import ipaddress
 import json
 import os
@@ -9,7 +11,9 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.rehearsal.common import Refusal, locked, run, say, wait_until
@@ -20,6 +24,30 @@ CAP_SYS_RESOURCE = 24
 
 MIN_FREE_GB = 12.0
 """Decimal gigabytes that a cold rehearsal needs: 3 for the cache, 8 for a provisioned server, 1 to spare."""
+
+
+STARTING = Path(tempfile.gettempdir()) / f"nb-rehearsal-starting-{os.getuid()}.lock"
+"""Held by every rehearsal that is being started on this machine, whatever its checkout and its cache."""
+
+
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Keep the engine and the rehearsal's images while one is started: it needs both before it has any container."""
+    with STARTING.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+
+
+@contextlib.contextmanager
+def nobody_starting() -> Iterator[bool]:
+    """Tell whether no rehearsal is being started, and let none begin meanwhile."""
+    with STARTING.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def daemon_version() -> str | None:

@@ -159,10 +159,11 @@ class Instance:
         """Bring the instance up, or what of it is missing, and return its state; the first time builds Kubernetes."""
         say(f"the stack is {self.stack}")
         engine.check_disk(self.cache)
-        engine.ensure(self.cache / "run")
-        engine.check_disk(Path(engine.docker("info", "--format", "{{.DockerRootDir}}")))
-        engine.ensure_command("git", "git")
-        with locked(self.cache / "locks" / f"{self.names.prefix}.lock", "starting or stopping this rehearsal"):
+        lock = self.cache / "locks" / f"{self.names.prefix}.lock"
+        with engine.starting(), locked(lock, "starting or stopping this rehearsal"):
+            engine.ensure(self.cache / "run")
+            engine.check_disk(Path(engine.docker("info", "--format", "{{.DockerRootDir}}")))
+            engine.ensure_command("git", "git")
             return self._up()
 
     def _up(self) -> dict[str, Any]:
@@ -301,11 +302,12 @@ class Instance:
                 engine.ensure(self.cache / "run")
             if engine.daemon_version() is not None:
                 self._remove_containers()
-                with locked(self.cache / "locks" / "images.lock", "importing or removing images"):
-                    _remove_unused_images()
             self._remove_files()
-            if engine.daemon_version() is not None:
-                engine.stop_if_ours(self.cache / "run")
+            with engine.nobody_starting() as alone:
+                # Otherwise the one that is started needs both, and takes them away with its own `down`.
+                if alone and engine.daemon_version() is not None:
+                    _remove_unused_images()
+                    engine.stop_if_ours(self.cache / "run")
 
     def _remove_containers(self) -> None:
         """Remove this instance's containers, network and volumes, found by label."""
