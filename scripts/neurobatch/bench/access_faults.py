@@ -38,7 +38,7 @@ def command(fault: str, forward: str, service: str) -> str:
         "hung": f"kill -STOP {child}",
         "killed": f"kill -KILL {child}",
         "program_killed": f"systemctl kill --signal=KILL {unit}",
-        "pod_deleted": f"{KUBECTL} delete pod --wait=false --selector={selector(service)}",
+        "pod_deleted": f"{KUBECTL} delete pod --now --wait=false --selector={selector(service)}",
         "service_made_anew": f"set -e; {KUBECTL} get service {service} -o json > /run/service.json; {again}; "
         f"{KUBECTL} delete service {service}; {KUBECTL} create -f /run/again.json",
         "docker_restarted": "systemctl restart docker.service",

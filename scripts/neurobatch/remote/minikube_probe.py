@@ -52,6 +52,7 @@ def main(params: dict[str, Any]) -> None:
         "files": {path: fingerprint(path) for path in params["files"]},
         "created": created,
         "node": node and {"running": node["State"]["Running"]},
+        "firewall": output("/usr/sbin/nft", "list", "table", "inet", "neurobatch_node") is not None,
         "verified": text("/var/lib/neurobatch/minikube/verified"),
     }
     print(json.dumps(state))
