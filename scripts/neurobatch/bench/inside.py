@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 NEUROBATCH = "/usr/local/bin/neurobatch"
+#: Where the image has it; a login shell's PATH may lack the folder.
+ELYRA = "/opt/conda/bin/elyra-pipeline"
 STUDY = Path("/neurodesktop-storage/.neurobatch-bench")
 RUNTIMES = Path.home() / ".local/share/jupyter/metadata/runtimes"
 MANY = 4
@@ -141,7 +143,7 @@ def elyra(proxy: Proxy, times: int) -> float:
     settings["display_name"] = "neurobatch bench"
     instance.touch(mode=0o600)
     instance.write_text(json.dumps(settings))
-    argv = ("elyra-pipeline", "submit", str(STUDY / "bench.pipeline"), "--runtime-config", "neurobatch_bench")
+    argv = (ELYRA, "submit", str(STUDY / "bench.pipeline"), "--runtime-config", "neurobatch_bench")
     try:
         return statistics.median(to_post(proxy, *argv, good=(0, 1)) for _ in range(times))
     finally:
