@@ -91,6 +91,7 @@ def test_check_mode_says_what_a_run_would_do(instance: Instance) -> None:
     result = playbook.run(instance, "--check", "--diff")
     assert result.code == 0, result.output
     reports = (
+        "write /etc/neurobatch/stack.json",
         "install docker.io",
         "make the image neurodesktop:",
         "create a cluster with",
