@@ -6,9 +6,12 @@ uploaded or sent. Standard library only: it runs where JupyterLab runs.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
+import tarfile
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,12 +29,23 @@ ANSWERS: dict[tuple[str, str], Any] = {
 }
 
 
+def readable(body: bytes) -> str:
+    """Return a body as text; of an uploaded archive, the text of its files."""
+    at = body.find(b"\x1f\x8b")
+    if at < 0:
+        return body.decode(errors="replace")
+    # What follows in the form is no part of the archive.
+    with tarfile.open(fileobj=io.BytesIO(zlib.decompressobj(31).decompress(body[at:]))) as archive:
+        files = [archive.extractfile(member) for member in archive.getmembers()]
+        return "\n".join(file.read().decode(errors="replace") for file in files if file)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
+        body = readable(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         path = re.sub(r"^/pipeline(?=/apis/)", "", url.path)
         row = {"method": self.command, "path": path, "query": dict(parse_qsl(url.query)), "body": body}
         with open(sys.argv[2], "a", encoding="utf-8") as stream:
