@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 #: Milestones: our own "== …", the classic builder's "Step 3/40 : …", BuildKit's "#7 [3/40] …",
 #: Minikube's "* Creating …", the smoke run's "[  12 s] tools: RUNNING" and "tools | what the step printed".
@@ -37,9 +38,13 @@ class Progress:
 
 def last_words(text: str, count: int = 8) -> str:
     """Return the last lines of ``text`` that say something, for an error message."""
-    said = [line.strip() for line in text.split("\n") if line.strip()]
-    refused = [line for line in said if line.startswith("REFUSED: ")]
-    return refused[-1].removeprefix("REFUSED: ") if refused else "\n".join(said[-count:])
+    said = [line.rstrip() for line in text.split("\n") if line.strip()]
+    refused = [number for number, line in enumerate(said) if line.startswith("REFUSED: ")]
+    if refused:
+        # What a refusal rests on stands below it, indented.
+        first, *rest = said[refused[-1] :]
+        return "\n".join([first.removeprefix("REFUSED: "), *takewhile(lambda line: line.startswith(" "), rest)])
+    return "\n".join(line.strip() for line in said[-count:])
 
 
 def _clock(seconds: float) -> str:

@@ -48,3 +48,8 @@ def test_last_words_are_the_last_lines_that_say_something() -> None:
 
 def test_a_refusal_is_quoted_alone() -> None:
     assert last_words("x\nREFUSED: first\ny\nREFUSED: the image holds no Elyra\nz\n") == "the image holds no Elyra"
+
+
+def test_what_a_refusal_rests_on_is_quoted_with_it() -> None:
+    said = "== start\nREFUSED: it is not ready. The pod x:\n    FATAL\n  and y\nafter it\n"
+    assert last_words(said) == "it is not ready. The pod x:\n    FATAL\n  and y"

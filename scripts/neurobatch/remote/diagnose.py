@@ -1,0 +1,188 @@
+"""Say what is wrong on the server and in its cluster, and pack what one needs to find out more, without secrets.
+
+Parameters: cluster (kubectl, kubeconfig), namespaces, units (systemd's names), secrets_dir (all secrets of the server
+are below), files (paths, globs and folders to pack), bundle (path of the .tar.gz to write, root-only; empty: none).
+Prints JSON: findings (sentences), bundle (its size in bytes).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import glob
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+from neurobatch.remote.cluster import judge, look
+from neurobatch.remote.cluster.redact import redact, shapes
+from neurobatch.remote.common import Cluster, docker_api, output, read, unit_state
+
+#: From this share on, the kubelet throws pods out (its default nodefs.available<10%).
+FULL = 0.90
+#: Bytes of one file or one command's output that are packed, its end.
+LIMIT = 1 << 20
+COMMANDS = {
+    "server/system": ("uname", "-a"),
+    "server/os-release": ("cat", "/etc/os-release"),
+    "server/disk": ("df", "-hT"),
+    "server/inodes": ("df", "-i"),
+    "server/memory": ("free", "-m"),
+    "server/load": ("uptime",),
+    "server/failed-units": ("systemctl", "--failed", "--no-pager"),
+    "server/listeners": ("ss", "-ltnp"),
+    "server/kernel-log": ("dmesg", "--ctime"),
+    "docker/version": ("docker", "version"),
+    "docker/info": ("docker", "info"),
+    "docker/containers": ("docker", "ps", "--all", "--size"),
+    "docker/images": ("docker", "images", "--digests"),
+    "docker/use": ("docker", "system", "df"),
+    "docker/daemon.json": ("cat", "/etc/docker/daemon.json"),
+    "tools/minikube": ("minikube", "version"),
+    "tools/helm": ("helm", "version"),
+}
+KUBECTL = {
+    "version": ("version",),
+    "nodes": ("describe", "nodes"),
+    "objects": ("get", "all,pvc,configmaps,serviceaccounts,networkpolicies", "--all-namespaces", "-o", "wide"),
+    "volumes": ("get", "pv,storageclasses,csidrivers", "-o", "yaml"),
+    "webhooks": ("get", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "-o", "yaml"),
+    "crds": ("get", "crds"),
+    "events": ("get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"),
+    # Names and sizes alone.
+    "secrets": ("describe", "secrets", "--all-namespaces"),
+}
+IN_NAMESPACE = {
+    "pods": ("describe", "pods"),
+    "claims": ("describe", "pvc"),
+    "deployments": ("get", "deployments", "-o", "yaml"),
+    "configmaps": ("get", "configmaps", "-o", "yaml"),
+}
+
+
+def on_server(units: list[str]) -> list[dict[str, Any]]:
+    """Return what is wrong below the cluster: disk, Docker, the units."""
+    rows = []
+    for place in ("/", "/var/lib/docker"):
+        if os.path.isdir(place):
+            use = shutil.disk_usage(place)
+            if (use.total - use.free) / use.total >= FULL:
+                left = f"{use.free / 1e9:.1f} of {use.total / 1e9:.0f} GB are left"
+                remedy = "Free some: `docker system df` and `du -xh -d2 /var/lib | sort -h | tail` show what uses it."
+                rows.append(judge.finding(0, f"Disk of {place}", f"it is nearly full, {left}", remedy))
+    if not docker_api("/version"):
+        remedy = "Run `sudo systemctl start docker`; `journalctl -u docker -n 50` says why it does not run."
+        rows.append(judge.finding(1, "Docker", "no daemon answers on this server", remedy))
+    for name in units:
+        state = unit_state(name)
+        if state["loaded"] and not state["active"]:
+            said = output("journalctl", "-u", name, "-n", "8", "--no-pager", "-o", "cat") or ""
+            rows.append(
+                judge.finding(2, f"Unit {name}", "it does not run", f"Try `sudo systemctl restart {name}`.", said)
+            )
+    return rows
+
+
+def in_cluster(cluster: Cluster, namespaces: list[str], kubeconfig: str) -> list[dict[str, Any]]:
+    """Return what is wrong in the cluster."""
+    if not os.path.exists(kubeconfig):
+        return [judge.finding(3, "Cluster", "there is none on this server yet", "Run site.yml.")]
+    ready = cluster.run("get", "--raw", "/readyz", seconds=25)
+    if ready.stdout != "ok":
+        remedy = "Run `sudo systemctl restart minikube`; site.yml waits for it and goes on from there."
+        return [judge.finding(3, "Cluster", "its API does not answer", remedy, (ready.stderr or ready.stdout)[-400:])]
+    return look.findings(cluster, namespaces)
+
+
+def secrets(cluster: Cluster, directory: str, kubeconfig: str) -> list[str]:
+    """Return all secrets that this server and its cluster hold, to be taken out of what leaves the server."""
+    found = [read(str(path)) for path in Path(directory).rglob("*") if path.is_file()]
+    # VNC knows the first 8 characters of a password only.
+    found += [value.strip()[:8] for value in found if len(value.strip()) > 8]
+    for item in (cluster.get("secrets", "--all-namespaces") or {}).get("items", []):
+        for encoded in (item.get("data") or {}).values():
+            found.append(encoded)
+            try:
+                found.append(base64.b64decode(encoded).decode())
+            except (binascii.Error, UnicodeDecodeError):
+                continue
+    for line in read(kubeconfig).splitlines():
+        if "-data:" in line or "token:" in line:
+            found.append(line.partition(":")[2])
+    return found
+
+
+def run(*argv: str, seconds: float = 30) -> str:
+    """Return what a command prints, its errors included, or why there is nothing."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=seconds, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{error}\n"
+    return done.stdout
+
+
+def collect(params: dict[str, Any], cluster: Cluster) -> dict[str, str]:
+    """Return what is packed, path in the bundle to text. Nothing in it has been cleaned yet."""
+    found = {f"{name}.txt": run(*argv) for name, argv in COMMANDS.items()}
+    for unit in [*params["units"], "docker.service"]:
+        found[f"units/{unit}.txt"] = run("systemctl", "status", "--no-pager", "-l", unit) + run(
+            "journalctl", "-u", unit, "-n", "2000", "--no-pager", "-o", "short-iso"
+        )
+    for pattern in params["files"]:
+        for path in sorted(glob.glob(pattern, recursive=True)):
+            if os.path.isfile(path) and not os.path.islink(path):
+                found[f"files{path}"] = read(path)[-LIMIT:]
+    if os.path.exists(params["cluster"]["kubeconfig"]):
+        kubectl = cluster.argv
+        found |= {f"cluster/{name}.txt": run(*kubectl, *argv) for name, argv in KUBECTL.items()}
+        for space in params["namespaces"]:
+            found |= {
+                f"cluster/{space}/{name}.txt": run(*kubectl, "-n", space, *argv) for name, argv in IN_NAMESPACE.items()
+            }
+            for pod in (cluster.get("pods", "-n", space) or {}).get("items", []):
+                name = pod["metadata"]["name"]
+                found[f"cluster/{space}/logs/{name}.txt"] = run(
+                    *kubectl, "-n", space, "logs", name, "--all-containers", "--prefix", "--tail=500"
+                )
+                for state in judge.restarted(pod):
+                    found[f"cluster/{space}/logs/{name}.{state}.before.txt"] = run(
+                        *kubectl, "-n", space, "logs", name, "-c", state, "--previous", "--tail=500"
+                    )
+    return found
+
+
+def pack(found: dict[str, str], target: str, hidden: list[str]) -> int:
+    """Write the bundle, root-only and without secrets, and return its size in bytes."""
+    stamp = time.time()
+    Path(target).unlink(missing_ok=True)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        for name, text in sorted(found.items()):
+            clean = redact(text[-LIMIT:], hidden).encode()
+            info = tarfile.TarInfo(f"diagnosis/{name}")
+            info.size, info.mtime, info.mode = len(clean), int(stamp), 0o600
+            tar.addfile(info, io.BytesIO(clean))
+    return os.path.getsize(target)
+
+
+def main(params: dict[str, Any]) -> None:
+    """Print the findings, and write the bundle where one is asked for."""
+    cluster = Cluster(params["cluster"])
+    kubeconfig = params["cluster"]["kubeconfig"]
+    rows = on_server(params["units"]) + in_cluster(cluster, params["namespaces"], kubeconfig)
+    hidden = shapes(secrets(cluster, params["secrets_dir"], kubeconfig))
+    said = [redact(judge.text(row), hidden) for row in sorted(rows, key=lambda row: int(row["rank"]))]
+    size = 0
+    if params["bundle"]:
+        summary = "\n\n".join(said) or "Nothing is wrong that could be seen."
+        size = pack({"findings.txt": summary + "\n", **collect(params, cluster)}, params["bundle"], hidden)
+    print(json.dumps({"findings": said, "bundle": size}))
