@@ -1,48 +1,53 @@
 """Apply Kubeflow Pipelines and wait until its API answers, saying meanwhile how far it is.
 
+In an order that lets nothing crash for want of another: custom resources established, credentials in place, database
+and object store proven by use, then the rest (S0-41). What was changed by hand is brought back first.
+
 Parameters: kubectl, kubeconfig, manifests and overlay (folders), replaced (images that the overlay must have taken
-out), secrets_dir, version, seconds (deadline), record and configuration (what to note where when all is well).
+out), secrets_dir, kept (folder with data of an earlier installation), version, seconds (deadline), directory (for
+records) and configuration (what to note there when all is well).
 """
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import output
+from neurobatch.remote.cluster import data, drift, judge, look, render, stores
+from neurobatch.remote.cluster.render import HEALTH, NAMESPACE
+from neurobatch.remote.common import Cluster, output
 
-NAMESPACE = "kubeflow"
-HEALTH = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline-ui:80/proxy/apis/v2beta1/healthz"
-#: Pods' waiting reasons that do not pass by themselves soon, with cause and remedy.
-WAITING = {
-    "ErrImagePull": "the image cannot be pulled; look at registry_mirrors, or take a stack whose images exist",
-    "ImagePullBackOff": "the image cannot be pulled; look at registry_mirrors, or take a stack whose images exist",
-    "CrashLoopBackOff": "its program ends again and again; its last lines are below",
-    "CreateContainerConfigError": "a Secret or ConfigMap that it needs is missing",
-}
 #: What an API server says while it still learns new kinds, or is briefly away.
 PASSING = re.compile(
-    r"no matches for kind|refused|EOF|timeout|timed out|etcdserver|try again|unavailable", re.IGNORECASE
+    r"no matches for kind|refused|EOF|timeout|timed out|etcdserver|try again|unavailable"
+    r"|was unable to return a response|connection reset|TLS handshake",
+    re.IGNORECASE,
 )
+#: Seconds that a store may refuse the right keys after its pod was made anew.
+REFUSING = 90
 
 
-class Kubectl:
-    """kubectl for one cluster."""
+class Application:
+    """One run of this program: how to reach the cluster, and until when it has to be done."""
 
-    def __init__(self, program: str, kubeconfig: str) -> None:
-        """Remember how to reach the cluster."""
-        self.argv = [program, f"--kubeconfig={kubeconfig}", "--request-timeout=30s"]
+    def __init__(self, params: dict[str, Any]) -> None:
+        """Start the clock."""
+        self.cluster = Cluster(params)
+        self.seconds = params["seconds"]
+        self.deadline = time.monotonic() + self.seconds
+        self.told = self.seen = ""
 
     def apply(self, what: str, *options: str, stdin: str = "") -> None:
-        """Server-side apply, tried again while the API server still learns new kinds (S0-41)."""
-        for attempt in range(6):
-            argv = [*self.argv, "apply", "--server-side", "--force-conflicts", *options]
+        """Server-side apply, tried again while the API server still learns new kinds."""
+        for attempt in range(7):
+            argv = [*self.cluster.argv, "apply", "--server-side", "--force-conflicts", *options]
             run = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
             if run.returncode == 0:
                 print(f"== applied {what} ({len(run.stdout.splitlines())} objects)", flush=True)
@@ -52,133 +57,135 @@ class Kubectl:
             time.sleep(2 * 2**attempt)
         sys.exit(f"REFUSED: {what} cannot be applied: {run.stderr.strip()[-600:]}")
 
-    def get(self, *argv: str) -> Any:
-        """Return an answer of `kubectl get` as JSON; an empty list of items where there is none."""
-        return json.loads(output(*self.argv, "get", *argv, "-o", "json", seconds=40) or '{"items": []}')
+    def apply_objects(self, what: str, items: list[dict[str, Any]]) -> None:
+        """Apply objects from memory: credentials reach neither the disk nor a process list."""
+        self.apply(what, "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+
+    def check(self, waiting: str) -> None:
+        """Say what hinders, when it is something new, and give up after the deadline with all there is to say."""
+        found = [judge.text(each) for each in look.findings(self.cluster, [NAMESPACE])]
+        hindered = [each for each in found if "Give it time" not in each]
+        first = hindered[0].splitlines()[0] if hindered else ""
+        # Much passes by itself: what is still so at the next look is worth a line.
+        if first and first == self.seen and first != self.told:
+            self.told = first
+            print(f"== {first}", flush=True)
+        self.seen = first
+        if time.monotonic() > self.deadline:
+            reasons = "\n".join([*found[:4], "playbooks/diagnose.yml shows all of it."]) if found else waiting
+            # What is indented belongs to the refusal.
+            reasons = reasons.replace("\n", "\n  ")
+            sys.exit(f"REFUSED: Kubeflow Pipelines is not ready after {self.seconds} s. {reasons}")
+
+    def until(self, what: str, done: str, complaint: Callable[[], str], patience: float = float("inf")) -> None:
+        """Wait until there is no complaint; one that is heard for longer than ``patience`` seconds is final."""
+        began = time.monotonic()
+        while said := complaint():
+            if time.monotonic() - began > patience and re.search(r"HTTP 40[13]", said):
+                sys.exit(f"REFUSED: {what} refuses its credentials: {said}")
+            self.check(f"{what}: {said}")
+            time.sleep(3)
+        print(f"== {what} {done}", flush=True)
+
+    def unready(self, *names: str) -> list[str] | None:
+        """Return the Deployments that are not ready, of all or of those named; None where nobody answers."""
+        answer = self.cluster.get("deployments", "-n", NAMESPACE)
+        items = (answer or {}).get("items", [])
+        there = {each["metadata"]["name"]: each for each in items}
+        if not there:
+            return None
+        return sorted(name for name in names or there if name not in there or not judge.well(there[name]))
+
+    def waits_for(self, *names: str) -> str:
+        """Return what of these Deployments is not ready, in words; empty where all are."""
+        missing = self.unready(*names)
+        return "the cluster does not answer" if missing is None else ", ".join(missing)
 
 
-def secrets(directory: Path) -> str:
-    """Return the Secrets that KFP's own manifests name, filled from the root-only files."""
-
-    def value(name: str) -> str:
-        return base64.b64encode((directory / name).read_bytes()).decode()
-
-    def secret(name: str, data: dict[str, str]) -> dict[str, Any]:
-        labels = {"application-crd-id": "kubeflow-pipelines"}
-        metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
-
-    root = base64.b64encode(b"root").decode()
-    items = [
-        secret(
-            "mlpipeline-minio-artifact",
-            {"accesskey": value("minio_access_key"), "secretkey": value("minio_secret_key")},
-        ),
-        secret("mysql-secret", {"username": root, "password": value("mysql_password")}),
-    ]
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+def establish(run: Application, manifests: str) -> None:
+    """Apply the cluster-scoped resources and wait until their kinds are known."""
+    run.apply("the cluster-scoped resources", "-k", f"{manifests}/cluster-scoped-resources")
+    crds = run.cluster.get("crds") or {"items": []}
+    names = [f"crd/{each['metadata']['name']}" for each in crds["items"]]
+    argv = [*run.cluster.argv, "wait", "--for=condition=established", "--timeout=60s", *names]
+    if not names or output(*argv, seconds=90) is None:
+        sys.exit("REFUSED: the custom resources are not established after 60 s; look at `kubectl get crds`.")
 
 
-def rendered(kubectl: Kubectl, overlay: str, replaced: list[str]) -> str:
-    """Return the overlay's objects as one JSON List, every port with its protocol, none with an image of ``replaced``.
-
-    Kubernetes before 1.23 cannot apply a port server-side whose protocol is left to its default (kubernetes#92332).
-    """
-    run = subprocess.run([*kubectl.argv, "kustomize", overlay], capture_output=True, text=True, check=False)
-    if run.returncode == 0:
-        argv = [*kubectl.argv, "create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-"]
-        run = subprocess.run(argv, input=run.stdout, capture_output=True, text=True, check=False)
-    if run.returncode:
-        sys.exit(
-            f"REFUSED: the overlay cannot be rendered ({run.stderr.strip()[-300:]}); try kubectl kustomize {overlay}."
-        )
-    for image in replaced:
-        if f'"{image}"' in run.stdout:
-            sys.exit(
-                f"REFUSED: {image} is still in the manifests of Kubeflow Pipelines, though the stack replaces it; "
-                "correct the image's place in the stack."
-            )
-    decoder, at = json.JSONDecoder(), 0
-    items: list[Any] = []
-    while at < len(run.stdout):
-        item, at = decoder.raw_decode(run.stdout, at)
-        items += item["items"] if item["kind"] == "List" else [item]
-        at += len(run.stdout[at:]) - len(run.stdout[at:].lstrip())
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [with_protocols(item) for item in items]})
+def repair(run: Application, objects: list[dict[str, Any]], noted: dict[str, str]) -> None:
+    """Replace what was changed by hand as a whole: an application would leave in place what others added."""
+    changed = drift.changed(drift.live(run.cluster, NAMESPACE), noted)
+    wanted = {drift.key(item): item for item in objects if item["kind"] in {"Deployment", "ConfigMap"}}
+    for name in changed:
+        print(f"== {name} was changed by hand and is brought back", flush=True)
+        if name in wanted:
+            # One that is gone cannot be replaced, and is made by the application.
+            run.cluster.run("replace", "--filename=-", stdin=json.dumps(wanted[name]))
 
 
-def with_protocols(value: Any) -> Any:
-    """Return an object with `protocol: TCP` wherever a list of ports leaves it out."""
-    if isinstance(value, list):
-        return [with_protocols(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    filled = {key: with_protocols(each) for key, each in value.items()}
-    if isinstance(filled.get("ports"), list):
-        filled["ports"] = [{"protocol": "TCP", **port} if isinstance(port, dict) else port for port in filled["ports"]]
-    return filled
+def credentials(run: Application, directory: Path) -> dict[str, str]:
+    """Bring the Secrets to what the files hold, and return their resource versions."""
+    wanted = render.secrets(directory, NAMESPACE)
+    there = drift.live(run.cluster, NAMESPACE) or {}
+    # Written only where they differ: a version that changes makes pods anew.
+    missing = [item for item in wanted if there.get(drift.key(item), {}).get("data") != item["data"]]
+    if missing:
+        run.apply_objects("the credentials", missing)
+    found = run.cluster.get("secrets", "-n", NAMESPACE, *render.CREDENTIALS)
+    if found is None:
+        sys.exit("REFUSED: the cluster stopped answering; run this again when `kubectl get --raw /readyz` says ok.")
+    return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found["items"]}
 
 
-def trouble(kubectl: Kubectl) -> str:
-    """Return the first pod that cannot come up, with its reason, cause and remedy; empty where none is in trouble."""
-    for pod in kubectl.get("-n", NAMESPACE, "pods")["items"]:
-        name = pod["metadata"]["name"]
-        for condition in pod["status"].get("conditions", []):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"The pod {name} is not scheduled: {condition.get('message', '')}."
-        for each in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", []):
-            reason = (each["state"].get("waiting") or {}).get("reason", "")
-            if reason in WAITING:
-                said = (each["state"]["waiting"].get("message") or "")[-300:]
-                log = (
-                    output(*kubectl.argv, "-n", NAMESPACE, "logs", name, "-c", each["name"], "--previous", "--tail=8")
-                    or ""
-                )
-                what = f"The container {each['name']} of {name} ({each['image']})"
-                return f"{what}: {reason}; {WAITING[reason]}. {said}\n{log}"
-    return ""
-
-
-def wait(kubectl: Kubectl, seconds: int, version: str) -> None:
+def wait(run: Application, version: str) -> None:
     """Return when every Deployment is ready and the API answers through the UI's service as the wanted release."""
-    deadline = time.monotonic() + seconds
-    shown = -1
+    shown: list[str] | None = None
     while True:
-        deployments = kubectl.get("-n", NAMESPACE, "deployments")["items"]
-        missing = [
-            each["metadata"]["name"]
-            for each in deployments
-            if each["status"].get("updatedReplicas", 0) < 1
-            or each["status"].get("availableReplicas", 0) < 1
-            or each["status"].get("observedGeneration", 0) < each["metadata"]["generation"]
-        ]
-        if len(missing) != shown:
-            shown = len(missing)
-            rest = f", waiting for {', '.join(sorted(missing))}" if missing else ""
-            print(f"== {len(deployments) - shown} of {len(deployments)} deployments ready{rest}", flush=True)
-        health = json.loads(output(*kubectl.argv, "get", "--raw", HEALTH) or "{}")
+        missing = run.unready()
+        if missing is not None and missing != shown:
+            shown = missing
+            rest = f", waiting for {', '.join(missing)}" if missing else ""
+            print(f"== {'all deployments are ready' if not missing else 'deployments start'}{rest}", flush=True)
+        health = json.loads(output(*run.cluster.argv, "get", "--raw", HEALTH) or "{}")
         found = str(health.get("apiServerTagName", ""))
-        if deployments and not missing and health.get("apiServerReady"):
+        if missing == [] and health.get("apiServerReady"):
             if found.partition("+")[0] != version:
                 sys.exit(f"REFUSED: the API answers as {found}, not as {version}; another release is installed here.")
             print(f"== the API answers as {found}", flush=True)
             return
-        if time.monotonic() > deadline:
-            reason = trouble(kubectl) or "No pod is in trouble by itself; look at `kubectl -n kubeflow get events`."
-            sys.exit(f"REFUSED: Kubeflow Pipelines is not ready after {seconds} s. {reason}")
+        run.check("All deployments are ready, but the API does not answer through the service ml-pipeline-ui.")
         time.sleep(3)
+
+
+def note(path: Path, content: str) -> None:
+    """Write a record, root-only and in one step."""
+    partial = path.with_name(f".{path.name}.new")
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(content)
+    os.replace(partial, path)
 
 
 def main(params: dict[str, Any]) -> None:
     """Apply all of it, wait, and take note."""
-    kubectl = Kubectl(params["kubectl"], params["kubeconfig"])
-    kubectl.apply("the cluster-scoped resources", "-k", f"{params['manifests']}/cluster-scoped-resources")
-    crds = [each["metadata"]["name"] for each in kubectl.get("crds")["items"]]
-    names = [f"crd/{name}" for name in crds]
-    if output(*kubectl.argv, "wait", "--for=condition=established", "--timeout=60s", *names, seconds=90) is None:
-        sys.exit("REFUSED: the custom resources are not established after 60 s; look at `kubectl get crds`.")
-    objects = rendered(kubectl, params["overlay"], params["replaced"])
-    kubectl.apply("the credentials", "-f", "-", stdin=secrets(Path(params["secrets_dir"])))
-    kubectl.apply(f"Kubeflow Pipelines {params['version']}", "-f", "-", stdin=objects)
-    wait(kubectl, params["seconds"], params["version"])
-    Path(params["record"]).write_text(params["configuration"], encoding="utf-8")
+    run = Application(params)
+    secrets_dir, directory = Path(params["secrets_dir"]), Path(params["directory"])
+    establish(run, params["manifests"])
+    objects = render.overlay(run.cluster.argv, params["overlay"], params["replaced"])
+    repair(run, objects, drift.recorded(str(directory / "objects.json")))
+    data.adopt(Path(params["kept"]), run.cluster, NAMESPACE)
+    used = render.digest(secrets_dir)
+    versions = credentials(run, secrets_dir)
+    early, late = render.staged([render.stamped(item, versions) for item in objects])
+    run.apply_objects("services, configuration, database and object store", early)
+    run.until("database and object store", "run", lambda: run.waits_for(*render.STORES))
+    proven = "is proven by use"
+    run.until("the database", proven, lambda: stores.database(run.cluster, NAMESPACE, secrets_dir))
+    run.until("the object store", proven, lambda: stores.object_store(run.cluster, NAMESPACE, secrets_dir), REFUSING)
+    run.apply_objects(f"Kubeflow Pipelines {params['version']}", late)
+    wait(run, params["version"])
+    there = drift.live(run.cluster, NAMESPACE) or {}
+    ours = {drift.key(item) for item in [*objects, *render.secrets(secrets_dir, NAMESPACE)]}
+    note(directory / "objects.json", json.dumps(drift.digests(there[name] for name in sorted(ours & there.keys()))))
+    note(directory / "credentials", used)
+    (secrets_dir / "mysql_password.previous").unlink(missing_ok=True)
+    note(directory / "applied", params["configuration"])

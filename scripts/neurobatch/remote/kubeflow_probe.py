@@ -1,7 +1,8 @@
 """Read what the kubeflow_pipelines role decides on. Changes nothing.
 
 Parameters: kubectl, kubeconfig, record (of the manifests' download), manifests (their folder), files, paths that the
-role writes; secrets_dir and secrets, names of files in it; configuration, what would be applied.
+role writes; secrets_dir and secrets, names of files in it; configuration, what would be applied; directory, of records.
+Prints JSON, `changed` among it: the objects that somebody changed by hand since they were applied.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from neurobatch.remote.common import fingerprint, output, settled, text
-
-HEALTH = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline-ui:80/proxy/apis/v2beta1/healthz"
+from neurobatch.remote.cluster import drift
+from neurobatch.remote.cluster.render import HEALTH, NAMESPACE, digest
+from neurobatch.remote.common import Cluster, fingerprint, output, settled, text
 
 
 def health(params: dict[str, Any]) -> dict[str, Any]:
@@ -24,15 +25,20 @@ def health(params: dict[str, Any]) -> dict[str, Any]:
 
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
-    applied = text("/var/lib/neurobatch/kubeflow_pipelines/applied")
+    records, directory = Path(params["directory"]), Path(params["secrets_dir"])
+    applied = text(str(records / "applied"))
     current = applied == params["configuration"]
     found = settled(lambda: health(params), lambda found: found["ready"] or not current)
-    directory = Path(params["secrets_dir"])
+    secrets = [name for name in params["secrets"] if (directory / name).exists()]
+    noted = drift.recorded(str(records / "objects.json"))
     state = {
         "manifests": json.loads(text(params["record"]) or "{}") if Path(params["manifests"]).is_dir() else {},
         "files": {path: fingerprint(path) for path in params["files"]},
-        "secrets": [name for name in params["secrets"] if (directory / name).exists()],
+        "secrets": secrets,
+        # Other credentials in the files than were applied last: somebody rotated them.
+        "rotated": len(secrets) == len(params["secrets"]) and text(str(records / "credentials")) != digest(directory),
         "health": found,
         "applied": applied,
+        "changed": drift.changed(drift.live(Cluster(params), NAMESPACE), noted) if noted and found["ready"] else [],
     }
     print(json.dumps(state))
