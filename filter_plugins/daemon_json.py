@@ -19,9 +19,17 @@ def plan(
         raise AnsibleFilterError(str(error)) from error
 
 
+def without(existing: str | None, record: str | None) -> dict[str, Any]:
+    """Return what a removal has to do about daemon.json; see `neurobatch.daemon_json.without`."""
+    try:
+        return daemon_json.without(existing, record)
+    except daemon_json.DaemonJsonError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
 class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"neurobatch_daemon_json_plan": plan}
+        return {"neurobatch_daemon_json_plan": plan, "neurobatch_daemon_json_without": without}

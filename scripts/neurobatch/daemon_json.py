@@ -144,3 +144,13 @@ def plan(existing_text: str | None, record_text: str | None, ours: Mapping[str, 
         "differs": bool(touched),
         "action": action,
     }
+
+
+def without(existing_text: str | None, record_text: str | None) -> dict[str, Any]:
+    """Return what a removal has to do about daemon.json: the same as `plan` when nothing is wanted, and ``empty``.
+
+    Raises:
+        DaemonJsonError: daemon.json is broken.
+    """
+    found = plan(existing_text, record_text, {})
+    return {**found, "empty": not json.loads(found["content"])}
