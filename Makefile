@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
+.PHONY: help test-cluster test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -44,6 +44,9 @@ docs: venv ## write the generated parts of the documentation
 
 test-servers: venv ## probe, downloads and pins against a real registry, proxy and file servers
 	@.venv/bin/pytest -q tests/doors
+
+test-cluster: venv ## apply, break, repair, rotate and reset on a server of its own
+	@.venv/bin/pytest -q tests/cluster
 
 lock: venv ## resolve every environment of requirements/ anew
 	@scripts/lock

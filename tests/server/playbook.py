@@ -40,6 +40,10 @@ class Result:
             raise ValueError(f"{len(lines)} recap lines instead of one:\n{self.output[-2000:]}")
         return {key: int(value) for key, value in (pair.split("=") for pair in lines[0][1].split())}
 
+    def recap_hosts(self) -> list[str]:
+        """Return the hosts of the recap."""
+        return [name for name, _ in _RECAP.findall(self.output)]
+
 
 def command(instance: Instance, *arguments: str, playbook: str = "site.yml") -> list[str]:
     """Return the argv of a run."""
