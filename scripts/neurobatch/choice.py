@@ -121,8 +121,8 @@ def _kept(wish: Wish, record: Mapping[str, str], answers: Answers | None) -> Cho
     if name != wanted and record.get("wanted") != wanted:
         message = f"This server was installed with the stack {name}, and the inventory now asks for {wanted}"
         remedy = (
-            f"set `stack: {name}`; or, to change it, back up the home and the lab's data, reset the server, and "
-            "install again"
+            f"set `stack: {name}`; or, to change it, back up the home and the lab's data, reset the server "
+            "(playbooks/reset.yml), and install again"
         )
         # The wanted stack is returned so that the refusal is what is read, whatever became of the other's file.
         return Choice(wish.resolve(wanted), message, (Finding("stack", "refuse", message, remedy),), None)

@@ -177,7 +177,8 @@ def test_a_provisioned_server_keeps_its_stack() -> None:
     assert [row.severity for row in kept.findings] == ["warn"]
     assert refusals(choose({}, wanted="newer", record=record)) == [
         "This server was installed with the stack kfp-2.0.0, and the inventory now asks for newer: set "
-        "`stack: kfp-2.0.0`; or, to change it, back up the home and the lab's data, reset the server, and install again"
+        "`stack: kfp-2.0.0`; or, to change it, back up the home and the lab's data, reset the server "
+        "(playbooks/reset.yml), and install again"
     ]
 
 
