@@ -73,9 +73,10 @@ class Waiting:
 def main(params: Facts) -> None:
     """Print everything as one JSON object."""
     record, question = stack_record(), params.get("network")
-    due = question and (record is None or question["always"])
+    # A server that was installed has what it needs: a run that finds nothing to do asks nobody.
+    due = record is None or bool(question and question["always"])
     network = Waiting(probe.answers, question if due else None)
-    strata = Waiting(servers.answers, params.get("cvmfs"))
+    strata = Waiting(servers.answers, params.get("cvmfs") if due else None)
     user = login.user_facts()
     allowed = login.rights()
     docker = engine.docker(user)
