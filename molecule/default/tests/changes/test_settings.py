@@ -102,11 +102,11 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes], log: Pa
 def test_a_killed_run_is_taken_up_and_other_settings_keep_home_and_token(
     instance: Instance, root: Root, token: str, base_digest: str, somebody_elses: Callable[[], str], tmp_path: Path
 ) -> None:
-    # Another stack means another image, and a build; more shared memory means another container.
-    own = stack_file()["neurodesktop"]
-    stack = {"name": "lab-2.0.0", "derives": "kfp-2.0.0", "neurodesktop": {**own, "base_image_digest": base_digest}}
-    (tmp_path / "lab-2.0.0.yml").write_text(yaml.safe_dump(stack))
-    extra = {"stack": "lab-2.0.0", "stack_dirs": [str(tmp_path)], "neurodesktop_shm_size": "2gb"}
+    # A pin in the site's stack file means another image, and a build; more shared memory means another container.
+    own = stack_file()
+    own["neurodesktop"]["base_image_digest"] = base_digest
+    (tmp_path / f"{own['name']}.yml").write_text(yaml.safe_dump(own))
+    extra = {"stack_dirs": [str(tmp_path)], "neurodesktop_shm_size": "2gb"}
     before = json.loads(root("docker inspect neurodesktop"))[0]
     foreign = somebody_elses()
     root("docker exec --user jovyan neurodesktop sh -c 'echo mine > ~/kept.txt'")
@@ -133,7 +133,7 @@ def test_a_killed_run_is_taken_up_and_other_settings_keep_home_and_token(
     after = json.loads(root("docker inspect neurodesktop"))[0]
     assert after["Id"] != before["Id"]
     assert after["Config"]["Image"] != before["Config"]["Image"]
-    assert after["Config"]["Labels"]["org.neurobatch.stack"] == "lab-2.0.0"
+    assert after["Config"]["Labels"]["org.neurobatch.stack"] == own["name"]
     assert after["HostConfig"]["ShmSize"] == 2 * 2**30
     remote.await_jupyter(instance, token, 30)
     assert remote.token(instance) == token
