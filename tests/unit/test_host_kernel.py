@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,12 +108,22 @@ def test_proxies_come_without_their_password(files: dict[str, str], monkeypatch:
     }
 
 
-@pytest.mark.parametrize(("said", "kept"), [("yes", True), ("no", False), (None, None), ("", None)])
+@pytest.mark.parametrize(
+    ("code", "max_error", "kept"), [(0, 500, True), (5, 15_999_999, True), (5, 16_000_000, False), (-1, 0, None)]
+)
 def test_whether_a_time_service_keeps_the_clock(
-    said: str | None, kept: bool | None, monkeypatch: pytest.MonkeyPatch
+    code: int, max_error: int, kept: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "output", lambda *_, **__: said)
+    def adjtimex(reference: Any) -> int:
+        reference._obj[3] = max_error
+        return code
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: SimpleNamespace(adjtimex=adjtimex))
     assert surroundings.clock()["synchronised"] is kept
+
+
+def test_the_kernel_of_this_machine_tells() -> None:
+    assert surroundings.clock()["synchronised"] in (True, False)
 
 
 def test_name_servers(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
