@@ -40,7 +40,8 @@ def wait_for(params: dict[str, Any], token: str, kind: str, name: str) -> None:
             sys.exit(
                 f"Elyra does not list {name!r} among its valid {kind} ({seen}). Likely cause: its file is invalid for "
                 "this Elyra, or another one hides it. Look at "
-                f"`sudo docker exec -u jovyan neurodesktop elyra-metadata list {kind} --include-invalid`."
+                f"`sudo docker exec -u jovyan neurodesktop elyra-metadata list {kind}` "
+                "(with --include-invalid on Elyra 4)."
             )
         time.sleep(1)
 
