@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from neurobatch import contradictions, inventory, preflight, specs, stacks
-from neurobatch.pages import hosts
+from neurobatch.pages import hosts, recordings
 from neurobatch.pages.tables import table
 from neurobatch.preflight import Finding, Wanted
 
@@ -63,6 +63,7 @@ def parts() -> dict[str, str]:
         "refusals": table(head, _rows(found, "refuse")),
         "warnings": table(head, _rows(found, "warn")),
         "systems": table(("Such a server", "It says", "Verdict"), systems()),
+        "recordings": table(("Recorded", "System", "Docker", "Verdict"), recorded()),
     }
 
 
@@ -73,9 +74,25 @@ def systems() -> list[tuple[str, ...]]:
     for name in SYSTEMS:
         found = preflight.verdict(hosts.facts(name), needs)
         said = next(finding.message for finding in found if finding.check == "os")
-        troubles = {finding.severity for finding in found}
-        rows.append((name, said, "refused" if "refuse" in troubles else "warned" if "warn" in troubles else "accepted"))
+        rows.append((name, said, verdict(found)))
     return rows
+
+
+def recorded() -> list[tuple[str, ...]]:
+    """Return the verdict on each system that others recorded."""
+    needs = wanted()
+    rows: list[tuple[str, ...]] = []
+    for name in recordings.known():
+        found = preflight.verdict(recordings.facts(name), needs)
+        said = {finding.check: finding.message for finding in found}
+        rows.append((name, said["os"], said["docker"], verdict(found)))
+    return rows
+
+
+def verdict(found: Iterable[Finding]) -> str:
+    """Return what becomes of a server with these findings."""
+    troubles = {finding.severity for finding in found}
+    return "refused" if "refuse" in troubles else "warned" if "warn" in troubles else "accepted"
 
 
 def wanted() -> Wanted:

@@ -28,8 +28,11 @@ def privileges(facts: Facts, wanted: Wanted) -> list[Finding]:
 def docker(facts: Facts, _: Wanted) -> list[Finding]:
     """Snap, rootless and podman's imitation cannot carry the stack (mounts, devices, cgroups)."""
     engine, user = facts["docker"], facts["user"]["name"]
-    if engine["snap"]:
-        message = f"Docker is installed as a snap ({engine['snap']}), which may not mount the server's folders"
+    said = engine["engine"] or {}
+    # A snap's engine calls itself Ubuntu Core, whatever the server is; its folder tells.
+    snap = engine["snap"] or (said.get("root", "") if "/snap/docker/" in said.get("root", "") else None)
+    if snap:
+        message = f"Docker is installed as a snap ({snap}), which may not mount the server's folders"
         return [Finding("docker", "refuse", message, "move what you need out of it and run `sudo snap remove docker`")]
     if engine["podman"]:
         message = "The docker command is podman's imitation (podman-docker)"
@@ -41,7 +44,6 @@ def docker(facts: Facts, _: Wanted) -> list[Finding]:
         message = f"{user} runs a rootless Docker ({engine['rootless']}), which cannot give devices to containers"
         remedy = f"as {user}, run `dockerd-rootless-setuptool.sh uninstall`"
         return [Finding("docker", "refuse", message, remedy)]
-    said = engine["engine"] or {}
     if any("rootless" in option for option in said.get("security", [])):
         message = "The server's Docker runs rootless, where CVMFS cannot be mounted"
         return [Finding("docker", "refuse", message, "uninstall it and let site.yml install Docker Engine")]

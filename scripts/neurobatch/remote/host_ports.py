@@ -38,8 +38,11 @@ def containers() -> list[Facts] | None:
 def engine() -> Facts | None:
     """Return what Docker says of itself (None: no engine answers us)."""
     said = docker_api("/info")
-    if said is None:
-        return None
+    return None if said is None else described(said)
+
+
+def described(said: Facts) -> Facts:
+    """Return what is of interest in an answer to `GET /info`."""
     return {
         "system": said.get("OperatingSystem", ""),
         "version": said.get("ServerVersion", ""),

@@ -31,11 +31,18 @@ def docker(user: Facts) -> Facts:
         "target": target or None,
         "version": version or None,
         "snap": snaps[0] if snaps else None,
-        "podman": "podman" in version.lower() or (script.startswith("#!") and "podman" in script),
+        "podman": imitation(version, target, script),
         "rootless": rootless[0] if rootless else None,
         "desktop": "docker-desktop" in target,
         "data_root": settings.get("data-root") if isinstance(settings, dict) else None,
     }
+
+
+def imitation(version: str, target: str, script: str) -> bool:
+    """Return whether a docker command is podman's, from what it says, where it leads and how its file begins."""
+    # Behind a link named docker, podman calls itself docker.
+    named = "podman" in f"{version} {Path(target).name}".lower()
+    return named or (script.startswith("#!") and "podman" in script)
 
 
 def start(path: str) -> str:
