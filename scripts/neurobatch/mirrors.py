@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from neurobatch.doors import past_proxy, proxy_environment
+from neurobatch.remote.docker_probe import AUTHORITY_MARK
 from neurobatch.wording import kind, listed, nearest
 
 #: Docker Hub's registry has another name than its images.
@@ -131,7 +132,7 @@ def docker_files(
     (logins, and the proxy for builds), and the engine's own environment.
     """
     files = {
-        f"/etc/docker/certs.d/{mirror.host}/ca.crt": ("0644", mirror.ca)
+        f"/etc/docker/certs.d/{mirror.host}/ca.crt": ("0644", AUTHORITY_MARK + mirror.ca)
         for mirror in read(registry_mirrors).values()
         if mirror.ca
     }

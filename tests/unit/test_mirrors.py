@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from neurobatch import daemon_json, mirrors
 from neurobatch.images import pull_reference, qualified
 from neurobatch.mirrors import Mirror, MirrorError
+from neurobatch.remote import docker_probe
+from neurobatch.remote.docker_probe import AUTHORITY_MARK as MARK
+
+from tests.doors.certificates import self_signed
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 GUARDED = {"url": "https://mirror.lab:5000/hub/", "username": "lab", "password": "s3cr3t", "ca": CA}
@@ -70,11 +76,29 @@ def test_containerd_logs_in_trusts_and_keeps_the_path() -> None:
 
 def test_docker_gets_authorities_and_logins() -> None:
     authority, client = mirrors.docker_files({"gcr.io": GUARDED, "quay.io": GUARDED, "docker.io": "http://m:1"})
-    assert authority == {"path": "/etc/docker/certs.d/mirror.lab:5000/ca.crt", "mode": "0644", "content": CA}
+    assert authority == {"path": "/etc/docker/certs.d/mirror.lab:5000/ca.crt", "mode": "0644", "content": MARK + CA}
     assert (client["path"], client["mode"]) == (mirrors.CLIENT, "0600")
     logins = json.loads(client["content"])
     assert base64.b64decode(logins["auths"]["mirror.lab:5000"]["auth"]) == b"lab:s3cr3t"
     assert mirrors.docker_files({"docker.io": "http://m:1"}) == []
+
+
+def test_an_authority_of_a_mirror_that_is_gone_is_known_as_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = tmp_path / "old.lab:5000" / "ca.crt", tmp_path / "their.lab" / "ca.crt"
+    for path, content in ((ours, MARK + CA), (theirs, CA)):
+        path.parent.mkdir()
+        path.write_text(content)
+    monkeypatch.setattr(docker_probe, "AUTHORITIES", f"{tmp_path}/*/ca.crt")
+    assert docker_probe.authorities() == [str(ours)]
+
+
+def test_the_mark_does_not_spoil_an_authority(tmp_path: Path) -> None:
+    own = self_signed(tmp_path, "mirror.lab")
+    marked = ssl.create_default_context(cadata=MARK + own.pem)
+    assert marked.get_ca_certs() == ssl.create_default_context(cadata=own.pem).get_ca_certs()
+    assert len(marked.get_ca_certs()) == 1
 
 
 def test_docker_goes_through_the_proxy_and_past_it() -> None:

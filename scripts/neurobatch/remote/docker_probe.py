@@ -6,6 +6,7 @@ files, paths whose content is compared.
 
 from __future__ import annotations
 
+import glob
 import grp
 import json
 import os
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from neurobatch.remote.common import docker_api, fingerprint, login_user, output, text, unit_state
+
+#: In front of an authority's PEM, where readers of PEM skip what is outside of its blocks (RFC 7468, section 2).
+AUTHORITY_MARK = "# An authority from registry_mirrors, kept by Neurobatch\n"
+AUTHORITIES = "/etc/docker/certs.d/*/ca.crt"
 
 
 def os_release() -> dict[str, str]:
@@ -78,6 +83,11 @@ def members(group: str, users: list[str]) -> list[str]:
     return [user for user in users if user in entry.gr_mem or pwd.getpwnam(user).pw_gid == entry.gr_gid]
 
 
+def authorities() -> list[str]:
+    """Return the authorities that we wrote, also for mirrors that the inventory no longer names."""
+    return [path for path in sorted(glob.glob(AUTHORITIES)) if (text(path) or "").startswith(AUTHORITY_MARK)]
+
+
 def main(params: dict[str, Any]) -> None:
     """Print the state as one JSON object."""
     release = os_release()
@@ -90,7 +100,7 @@ def main(params: dict[str, Any]) -> None:
         "present": present(params["packages"].get(release["family"], [])),
         "daemon_json": text("/etc/docker/daemon.json"),
         "record": text("/var/lib/neurobatch/docker/record.json"),
-        "files": {path: fingerprint(path) for path in params["files"]},
+        "files": {path: fingerprint(path) for path in [*params["files"], *authorities()]},
         "active": unit["active"],
         "enabled": unit["enabled"],
         "engine": engine(),
