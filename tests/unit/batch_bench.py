@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -13,9 +17,11 @@ from typing import Any
 
 import pytest
 from neurobatch import cli
+from neurobatch.kfp import steps
 
 from tests.unit.kfp_server import Api, serving
 
+SMOKE_STEPS = ("tools", "produce", "consume")
 CELLS = ("subject = 'none'\nthreshold = 0.5", "print(subject)", "x = 1 / threshold")
 
 
@@ -31,14 +37,21 @@ def notebook(*cells: str, tag: bool = True) -> dict[str, Any]:
 class Cluster(Api):
     """The pipeline API with steps behind it. ``does`` says what a subject's step does.
 
-    "ok" succeeds, "fail" fails in a cell, "killed" begins and ends without a word, "vain" waits for a claim, "silent"
-    waits and nothing says why, "hold" runs until it is told otherwise.
+    "ok" succeeds, "fail" fails in a cell, "killed" begins and ends without a word, "vain" waits for a claim, "no image"
+    for its image, "silent" waits and nothing says why, "hold" runs until it is told otherwise, "step" runs the step's
+    program here, with what is in the folder ``lib`` for its packages.
     """
 
     def __init__(self, storage: Path) -> None:
         """Start with nothing; every subject is "ok" until a test says otherwise."""
         super().__init__()
-        self.storage, self.page_size = storage, 100
+        self.storage, self.lib = storage, storage
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as new."""
+        super().__init__()
+        self.page_size = 100
         self.does: dict[str, str] = {}
         self.most = 0
 
@@ -72,6 +85,12 @@ class Cluster(Api):
         return [run["display_name"].split()[1] for run in self.runs]
 
     def _go_on(self, run: dict[str, Any]) -> None:
+        if "job" not in run["runtime_config"]["parameters"]:
+            states = {"PENDING": "RUNNING", "RUNNING": "SUCCEEDED"}
+            run["state"] = states.get(run["state"], run["state"])
+            tasks = [{"task_id": name, "display_name": name, "state": run["state"]} for name in SMOKE_STEPS]
+            run["run_details"] = {"task_details": tasks}
+            return
         if run["state"] == "PENDING":
             job = self.job(run)
             folder = Path(job["folder"].replace("/neurodesktop-storage", str(self.storage), 1))
@@ -81,6 +100,13 @@ class Cluster(Api):
                 message = 'Unschedulable: 0/1 nodes: persistentvolumeclaim "gone" not found'
                 run["run_details"] = {"task_details": [{**task, "error": {"message": message}}]}
                 run["state"] = "RUNNING"
+            elif does == "no image":
+                image = run["pipeline_spec"]["pipeline_spec"]["deploymentSpec"]["executors"]["exec-notebook"]
+                message = f'ImagePullBackOff: Back-off pulling image "{image["container"]["image"]}"'
+                run["run_details"] = {"task_details": [{**task, "error": {"message": message}}]}
+                run["state"] = "RUNNING"
+            elif does == "step":
+                run["state"] = "SUCCEEDED" if self._really(folder) else "FAILED"
             elif does == "silent":
                 run["state"] = "RUNNING"
             else:
@@ -103,6 +129,13 @@ class Cluster(Api):
             elif does == "killed":
                 run.update(state="FAILED", error={"message": "pod deleted"})
 
+    def _really(self, folder: Path) -> bool:
+        """Run the program of a step as its pod does, and return whether it succeeded."""
+        program = Path(steps.__file__).with_name("notebook_step.py").read_text()
+        argv = [sys.executable, "-c", program, str(folder / "job.json"), str(folder.parent / ".archive"), "minio://b/k"]
+        environment = {**os.environ, "PYTHONPATH": str(self.lib)}
+        return subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=60).returncode == 0
+
     @staticmethod
     def _say(folder: Path, job: dict[str, Any], **said: Any) -> None:
         document = {"key": job["key"], "started": time.time(), **said}
@@ -113,15 +146,28 @@ class Bench:
     """The commands, run in this process."""
 
     def __init__(self, api: Cluster, endpoint: str, storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        """Put a notebook and a table of three subjects into the storage."""
+        """Begin."""
         self.api, self.endpoint, self.storage, self.capsys = api, endpoint, storage, capsys
         self.home = storage / "study"
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew: with an empty API, and a storage that holds a notebook and a table of three subjects."""
+        self.api.forget()
+        for folder in self.storage.iterdir():
+            shutil.rmtree(folder)
         self.home.mkdir()
         self.book = self.home / "bet.ipynb"
         self.book.write_text(json.dumps(notebook(*CELLS)))
         self.table = self.home / "participants.tsv"
         self.subjects("a", "b", "c")
         self.out = self.err = ""
+
+    def smoke(self) -> int:
+        """Run `neurobatch smoke` and return its exit code."""
+        code = cli.main(["smoke", f"--endpoint={self.endpoint}", "--image=tools:1", "--deadline=5"])
+        self.out, self.err = self.capsys.readouterr()
+        return code
 
     def subjects(self, *names: str) -> None:
         """Write the table anew."""
@@ -167,6 +213,10 @@ def bench(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.setattr("neurobatch.batch.command.ATTEMPTS", 2)
     monkeypatch.setattr("neurobatch.batch.command.PAUSES", (0.01, 0.02))
     monkeypatch.setattr("neurobatch.batch.command.PATIENCE", 0.2)
+    monkeypatch.setattr("neurobatch.batch.command.LOOK", 0.05)
+    monkeypatch.setattr("neurobatch.kfp.client.ARTIFACT_SECONDS", 0.6)
+    for name, value in (("TIMES", (0.5, 0.4, 0.6)), ("ATTEMPTS", 2), ("PAUSES", (0.01, 0.02)), ("INTERVAL", 0.02)):
+        monkeypatch.setattr(f"neurobatch.kfp.command.{name}", value)
     storage = folder / "storage"
     storage.mkdir()
     api = Cluster(storage)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 #: A fault takes (method, path) and returns what to do instead of answering: an HTTP status, "drop" to close the
 #: connection without an answer, "done-drop" to do what was asked and then drop, "html" for a page, "delay" to hold the
-#: connection, "drip" to answer a byte at a time, "truncate" to answer half, "garbage" not to speak HTTP; None answers.
+#: connection, "drip" to answer a byte at a time, "truncate" to answer half, "garbage" not to speak HTTP, "reset" to cut
+#: the connection the hard way, "empty" to answer with nothing, "foreign" as another API would; None answers.
 Fault = Callable[[str, str], int | str | None]
 
 
@@ -98,7 +102,7 @@ def serving(api: Api) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def handle_any(self) -> None:  # noqa: PLR0911 - one line a fault
+        def handle_any(self) -> None:  # noqa: PLR0911, PLR0912 - one line a fault
             url = urlsplit(self.path)
             path = url.path.removeprefix("/pipeline")
             length = int(self.headers.get("Content-Length") or 0)
@@ -119,33 +123,43 @@ def serving(api: Api) -> Iterator[str]:
                 self.wfile.write(b"220 mail.example ESMTP\r\n")
                 self.close_connection = True
                 return
+            if fault == "reset":
+                # Closed with data unread, or lingering not at all: the other side sees the connection cut.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                os.close(self.connection.detach())
+                self.close_connection = True
+                return
+            if fault in ("empty", "foreign"):
+                self.reply(200, b"" if fault == "empty" else b'{"hello": "world"}', "application/json")
+                return
             if isinstance(fault, int):
                 headers = {"Location": "/login"} if fault == 302 else {"Retry-After": "0"}
                 self.reply(fault, b"upstream connect error", "text/plain", headers)
                 return
             blob = api.blob(path, parse_qs(url.query))
-            if blob is not None:
-                self.reply(200, blob, "application/octet-stream")
-                return
-            status, answer = api.answer(self.command, path, parse_qs(url.query), body)
+            kind, status = "application/json", 200
+            if blob is None:
+                status, answer = api.answer(self.command, path, parse_qs(url.query), body)
+                content = json.dumps(answer).encode()
+            else:
+                kind, content = "application/octet-stream", blob
             if fault == "done-drop":
                 self.close_connection = True
                 return
-            content = json.dumps(answer).encode()
             if fault == "truncate":
                 content, length = content[: len(content) // 2], len(content)
-                self.reply(status, content, "application/json", {"Content-Length": str(length)})
+                self.reply(status, content, kind, {"Content-Length": str(length)})
                 self.close_connection = True
                 return
             if fault == "drip":
-                self.reply(status, b"", "application/json", {"Content-Length": str(len(content))})
+                self.reply(status, b"", kind, {"Content-Length": str(len(content))})
                 for byte in content:
                     if released.wait(0.1):
                         break
                     self.wfile.write(bytes([byte]))
                 self.close_connection = True
                 return
-            self.reply(status, content, "application/json")
+            self.reply(status, content, kind)
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815
 
@@ -158,7 +172,7 @@ def serving(api: Api) -> Iterator[str]:
 
         def handle(self) -> None:
             # Who has given up on an answer has closed the connection.
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 super().handle()
 
         def log_message(self, *args: Any) -> None:

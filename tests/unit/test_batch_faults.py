@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,61 +16,161 @@ from tests.unit.batch_bench import bench as make_bench
 
 #: What the server does, and what is said where it does nothing else.
 FAULTS: dict[str | int, str] = {
-    "drop": "does not answer: the connection was closed without an answer",
-    "delay": "does not answer: no answer in time",
-    "drip": "does not answer: no answer in time",
-    "truncate": "does not answer: the answer breaks off",
-    "garbage": "does not answer: what answers does not speak HTTP",
+    "drop": "the connection was closed without an answer",
+    "reset": "the connection was cut",
+    "delay": "no answer in time",
+    "drip": "no answer in time",
+    "truncate": "the answer breaks off",
+    "garbage": "what answers does not speak HTTP",
+    "empty": "the answer breaks off",
+    "foreign": "answers, but not as the pipeline API",
     "html": "answers, but not as the pipeline API (the UI's address needs /pipeline at its end)",
-    "done-drop": "does not answer: the connection was closed without an answer",
+    "done-drop": "the connection was closed without an answer",
     302: "answered HTTP 302: it leads to /login: a login page?",
     429: "answered HTTP 429: Too Many Requests",
     500: "answered HTTP 500: Internal Server Error",
+    502: "answered HTTP 502: Bad Gateway",
     503: "answered HTTP 503: Service Unavailable",
 }
-#: The verbs that ask the API: with every fault one that submits and one that only looks, the others with some.
-PAIRS = [(verb, fault) for verb in ("run", "status") for fault in FAULTS] + [
-    (verb, fault) for verb in ("resume", "resubmit", "cancel") for fault in ("drop", "html", 503)
-]
+#: Of the object store's archives, which the page of Kubeflow Pipelines hands on.
+STORE_FAULTS: dict[str | int, str] = {
+    **FAULTS,
+    "html": "answers with a page in place of minio://mlpipeline/",
+    "empty": "is no archive of results",
+    "foreign": "is no archive of results",
+    **{status: f"cannot be had from the object store: HTTP {status}: upstream connect error" for status in (429, 500)},
+    **{status: f"cannot be had from the object store: HTTP {status}: upstream connect error" for status in (502, 503)},
+}
+#: Commands that ask the API when something is under way, and what each is called for (`prepared`).
+ASK = ("smoke", "run", "resume", "resubmit", "status", "logs -f", "cancel")
+#: The longest that any of them may take here, where no wait is longer than 0.6 s; a machine that is busy takes longer.
+BOUND = 20
 
 
 @pytest.fixture
 def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with make_bench(tmp_path, capsys, monkeypatch) as made:
-        yield made
+    def hangs(*_: object) -> None:
+        raise AssertionError("this command hangs")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(3 * BOUND)
+    try:
+        with make_bench(tmp_path, capsys, monkeypatch) as made:
+            yield made
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def call(bench: Bench, verb: str) -> int:
-    """Run a verb the way that its batch stands for (see `prepared`)."""
+def call(bench: Bench, command: str) -> int:
+    """Run a command the way that its batch stands for (see `prepared`)."""
+    verb, *more = command.split()
     if verb == "run":
         return bench.run("--new")
+    if verb == "smoke":
+        return bench.smoke()
+    name = () if verb == "list" else (bench.folder.name,)
     driving = ("--wait", "--interval=0.02", "--patience=0.2") if verb in ("resume", "resubmit") else ()
-    return bench.call(verb, bench.folder.name, *driving)
+    return bench.call(verb, *name, *driving, *more)
 
 
-def prepared(bench: Bench, verb: str) -> None:
-    """Have a batch on which the verb has something to ask the API."""
+def prepared(bench: Bench, command: str) -> None:
+    """Have a batch on which the command has something to ask the API."""
+    verb = command.split(maxsplit=1)[0]
     bench.subjects("a")
-    if verb == "run":
+    if verb in ("run", "smoke"):
         return
-    bench.api.does = {"a": "fail" if verb == "resubmit" else "hold"}
-    bench.run("--deadline=0.1")
+    bench.api.does = {"a": {"resubmit": "fail", "fetch": "ok"}.get(verb, "hold")}
+    bench.run(*(("--deadline=0.1",) if bench.api.does["a"] == "hold" else ()))
+    bench.api.does = {}
 
 
-@pytest.mark.parametrize(("verb", "fault"), PAIRS)
-def test_an_api_that_always_fails_is_one_sentence_in_time(bench: Bench, verb: str, fault: str | int) -> None:
-    prepared(bench, verb)
+def submissions(bench: Bench) -> int:
+    return Counter(bench.api.requests)[("POST", "/apis/v2beta1/runs")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", ASK)
+def test_an_api_that_always_fails_is_one_sentence_in_time(bench: Bench, command: str, fault: str | int) -> None:
+    prepared(bench, command)
     bench.api.fault = lambda method, path: fault
-    posted = Counter(bench.api.requests)[("POST", "/apis/v2beta1/runs")]
-    began = time.monotonic()
-    code = call(bench, verb)
-    # Nothing here waits for longer than 0.6 s; a machine that is busy may.
-    assert time.monotonic() - began < 20
-    assert code == 3
-    lines = bench.err.strip().splitlines()
-    assert lines[-1].startswith("neurobatch: ") and FAULTS[fault] in lines[-1]
-    assert "Traceback" not in bench.err
-    assert Counter(bench.api.requests)[("POST", "/apis/v2beta1/runs")] - posted <= 1
+    posted, began = submissions(bench), time.monotonic()
+    code = call(bench, command)
+    assert time.monotonic() - began < BOUND
+    assert code == 3, bench.out + bench.err
+    said = (bench.out if command == "smoke" else bench.err).strip().splitlines()[-1]
+    assert said.startswith("smoke: FAILED (not submitted): " if command == "smoke" else "neurobatch: ")
+    assert FAULTS[fault] in said and said.count(bench.endpoint) == 1, said
+    assert "Traceback" not in bench.out + bench.err
+    assert submissions(bench) - posted <= 1
+
+
+@pytest.mark.parametrize("fault", STORE_FAULTS)
+def test_an_object_store_that_always_fails_is_one_sentence_in_time(
+    bench: Bench, fault: str | int, tmp_path: Path
+) -> None:
+    prepared(bench, "fetch")
+    bench.api.fault = lambda method, path: fault
+    before, began = sorted(bench.storage.rglob("*")), time.monotonic()
+    code = bench.call("fetch", bench.folder.name, "--to", str(tmp_path / "to"))
+    assert time.monotonic() - began < BOUND
+    assert code == (2 if fault in ("empty", "foreign") else 3), bench.err
+    (said,) = bench.err.strip().splitlines()
+    assert said.startswith("neurobatch: ") and STORE_FAULTS[fault] in said
+    assert sorted(bench.storage.rglob("*")) == before and not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_an_archive_that_is_not_there_is_said_at_once(bench: Bench, status: int) -> None:
+    prepared(bench, "fetch")
+    bench.api.fault = lambda method, path: status
+    asked = len(bench.api.requests)
+    assert bench.call("fetch", bench.folder.name) == 1
+    assert f"cannot be had from the object store: HTTP {status}: upstream connect error." in bench.err
+    assert len(bench.api.requests) == asked + 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", ["list", "logs"])
+def test_what_is_in_the_storage_needs_no_api(bench: Bench, command: str, fault: str | int) -> None:
+    prepared(bench, command)
+    bench.api.fault = lambda method, path: fault
+    asked = len(bench.api.requests)
+    assert call(bench, command) == 0
+    assert bench.folder.name in bench.out or "has printed nothing" in bench.err
+    assert len(bench.api.requests) == asked
+
+
+#: What a command ends with that meets one fault at some request: as if there had been none, or, where a page or a
+#: login stands in the API's place, with the sentence about it (only who drives a batch waits for that to pass).
+PATIENT = frozenset({"run", "resume", "resubmit", "cancel"})
+
+
+@pytest.mark.parametrize("fault", ["drop", "delay", "truncate", "empty", "html", "done-drop", 302, 429, 503])
+@pytest.mark.parametrize("command", [*ASK, "fetch"])
+def test_one_fault_wherever_it_falls(bench: Bench, command: str, fault: str | int) -> None:
+    """The fault meets the first request, then, in a new run of the same, the second one, and so on."""
+    good = (0, 5) if command == "status" else (0,)
+    for place in range(50):
+        bench.restart()
+        prepared(bench, command)
+        posted, seen = submissions(bench), iter(range(1000))
+        bench.api.fault = lambda method, path, seen=seen, place=place: fault if next(seen) == place else None  # type: ignore[misc]
+        code = call(bench, command)
+        met = next(seen) > place
+        said = f"request {place + 1}: {bench.out}{bench.err}"
+        assert "Traceback" not in said
+        assert len({run["display_name"] for run in bench.api.runs}) == len(bench.api.runs), said
+        assert submissions(bench) - posted <= 2, said
+        if code not in good:
+            # Not known is not the same as failed: a submission of which nothing shows is said to be one.
+            tolerated = command not in PATIENT and fault in ("html", "foreign", "empty", 302)
+            assert tolerated or (command == "smoke" and "perhaps submitted" in said), said
+            assert code == (2 if command == "fetch" and fault in ("empty", "foreign") else 3), said
+        if not met:
+            break
+    else:
+        raise AssertionError("this command never stops asking")
 
 
 @pytest.mark.parametrize("fault", ["drop", "truncate", "garbage", "done-drop", 429, 500])
@@ -153,6 +254,23 @@ def test_an_api_that_is_away_for_a_while_is_waited_for(bench: Bench) -> None:
     assert bench.run("--patience=20") == 0
     assert bench.out.count("Waiting for it.") == 1
     assert len(bench.api.runs) == 3
+
+
+def test_logs_follow_no_longer_than_there_is_something_to_follow(bench: Bench) -> None:
+    """A killed step says nothing more, and what waits is submitted by nobody: this ends all the same, and says so."""
+    bench.api.does = dict.fromkeys("abc", "hold")
+    bench.run("--deadline=0.1")
+    bench.api.does = dict.fromkeys("ab", "killed")
+    assert bench.call("logs", bench.folder.name, "-f") == 0
+    assert "b has printed nothing (FAILED: killed while it ran" in bench.err
+    assert f"nobody submits what is left of {bench.folder.name}; `neurobatch resume" in bench.err.splitlines()[-1]
+
+
+def test_a_smoke_run_that_is_lost_sight_of_is_ended(bench: Bench) -> None:
+    bench.api.fault = lambda method, path: 403 if method == "GET" and path.endswith("/r0") else None
+    assert bench.smoke() == 1
+    assert "smoke: FAILED (submitted, then lost sight of): The pipeline API at" in bench.out
+    assert bench.api.terminated == ["r0"]
 
 
 def test_commands_that_need_no_api_do_not_ask_it(bench: Bench) -> None:

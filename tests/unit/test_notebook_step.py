@@ -50,6 +50,15 @@ class KernelSpecManager:
 """
 
 
+def stand_ins(lib: Path) -> None:
+    """Put what stands for the packages of a step's image into a folder."""
+    (lib / "papermill").mkdir(parents=True)
+    (lib / "papermill" / "__main__.py").write_text(PAPERMILL)
+    (lib / "jupyter_client").mkdir()
+    (lib / "jupyter_client" / "__init__.py").touch()
+    (lib / "jupyter_client" / "kernelspec.py").write_text(SPECS)
+
+
 class Job:
     """A job in a folder, and the step that does it."""
 
@@ -57,11 +66,7 @@ class Job:
         """Put notebook, subject's folder and the stand-ins in place."""
         self.root, self.folder = root, root / "run" / "s1"
         self.folder.mkdir(parents=True)
-        (root / "lib" / "papermill").mkdir(parents=True)
-        (root / "lib" / "papermill" / "__main__.py").write_text(PAPERMILL)
-        (root / "lib" / "jupyter_client").mkdir()
-        (root / "lib" / "jupyter_client" / "__init__.py").touch()
-        (root / "lib" / "jupyter_client" / "kernelspec.py").write_text(SPECS)
+        stand_ins(root / "lib")
         book = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": "# title"}], "nbformat": 4}
         (root / "run" / "a.ipynb").write_text(json.dumps({**book, "metadata": {"kernelspec": {"name": "gone"}}}))
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from neurobatch.batch import jobs, journal, settings
-from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, WAITING, Batch, Subject
+from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, SUBMITTING, WAITING, Batch, Subject
 from neurobatch.batch.refusal import (
     FAILED,
     GOOD,
@@ -24,7 +24,7 @@ from neurobatch.batch.refusal import (
 )
 from neurobatch.batch.settings import Settings
 from neurobatch.batch.show import Screen, document, summary
-from neurobatch.kfp.client import TRANSIENT, Client, KfpError, UnreachableError
+from neurobatch.kfp.client import Client, KfpError, lost
 from neurobatch.kfp.template import TemplateError
 
 #: Seconds to connect, between two pieces of an answer, and for a request as a whole; attempts; pauses between them.
@@ -32,6 +32,8 @@ from neurobatch.kfp.template import TemplateError
 TIMES, ATTEMPTS, PAUSES = (5.0, 15.0, 30.0), 6, (0.5, 4.0)
 PATIENCE = 20.0
 """Seconds that `cancel` waits for an API that is away."""
+LOOK = 10.0
+"""Seconds between two questions of `logs -f` to the API, of a run that nobody drives."""
 
 
 def main(verb: str, args: argparse.Namespace) -> int:
@@ -45,8 +47,7 @@ def main(verb: str, args: argparse.Namespace) -> int:
         return REFUSED
     except (KfpError, UnansweredError) as error:
         print(f"neurobatch: {error}", file=sys.stderr)
-        lost = isinstance(error, (UnreachableError, UnansweredError)) or not error.status or error.status in TRANSIENT
-        return UNREACHABLE if lost else FAILED
+        return UNREACHABLE if isinstance(error, UnansweredError) or lost(error) else FAILED
     except KeyboardInterrupt:
         print(
             "\nneurobatch: interrupted; what is submitted goes on, the same command again goes on with the rest",
@@ -156,9 +157,7 @@ def _list(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
 def _status(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
     batch = journal.find(found.storage, args.name)
     if any(subject.state in ACTIVE for subject in batch.subjects):
-        from neurobatch.batch.drive import refreshed  # noqa: PLC0415
-
-        refreshed(client_of(found), batch)
+        _refresh(found, batch)
     screen.batch(batch)
     if not batch.over:
         return OPEN
@@ -170,6 +169,7 @@ def _logs(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
     chosen = [batch.subject(name) for name in args.subjects] or batch.subjects
     places = {subject.name: 0 for subject in chosen}
     silent = set(places)
+    look = time.monotonic() + LOOK
     while True:
         # Looked at before the files: what is written until then is still shown.
         over = {subject.name for subject in chosen if _is_over(batch, subject)}
@@ -184,14 +184,32 @@ def _logs(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
                         screen.object({"subject": name, "line": line}, f"{name} | {line}" if len(places) > 1 else line)
         if not args.follow or over >= set(places):
             break
-        time.sleep(1)
+        time.sleep(min(1.0, LOOK))
         batch = journal.load(batch.folder)
+        if time.monotonic() >= look and not batch.driven():
+            # Nobody else asks how these runs are, and a step that was killed says nothing more.
+            _refresh(found, batch)
+            if not any(batch.subject(name).state in ACTIVE for name in places):
+                args.follow = False
+            look = time.monotonic() + LOOK
         chosen = [batch.subject(name) for name in places]
     for name in sorted(silent):
         subject = batch.subject(name)
         why = subject.reason or ("not submitted yet" if subject.state == WAITING else "its step has not begun")
         print(f"neurobatch: {name} has printed nothing ({subject.state}: {why})", file=sys.stderr)
+    left = [name for name in places if batch.subject(name).state in (WAITING, SUBMITTING)]
+    if left and not batch.driven():
+        print(
+            f"neurobatch: nobody submits what is left of {batch.name}; `neurobatch resume {batch.name}` does",
+            file=sys.stderr,
+        )
     return GOOD
+
+
+def _refresh(found: Settings, batch: Batch) -> None:
+    from neurobatch.batch.drive import refreshed  # noqa: PLC0415
+
+    refreshed(client_of(found), batch)
 
 
 def _is_over(batch: Batch, subject: Subject) -> bool:
@@ -239,7 +257,8 @@ def _fetch(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
     batch = journal.find(found.storage, args.name)
     chosen = [batch.subject(name) for name in args.subjects] or [s for s in batch.subjects if s.state == "SUCCEEDED"]
     target = Path(args.to) if args.to else batch.folder
-    done = {subject.name: fetch.subject(found, batch, subject, target / subject.name, TIMES) for subject in chosen}
+    client = client_of(found)
+    done = {subject.name: fetch.subject(client, batch, subject, target / subject.name) for subject in chosen}
     new = sum(len(row["written"]) for row in done.values())
     kept = sum(len(row["kept"]) for row in done.values())
     untouched = f"; {kept} were there already and stay as they are" if kept else ""

@@ -16,7 +16,7 @@ from neurobatch.batch import jobs
 from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, SUBMITTING, WAITING, Batch, Subject
 from neurobatch.batch.refusal import UnansweredError
 from neurobatch.batch.settings import Settings
-from neurobatch.kfp.client import TRANSIENT, Client, KfpError, UnreachableError
+from neurobatch.kfp.client import Client, KfpError, lost
 from neurobatch.kfp.pods import Kubectl
 from neurobatch.kfp.reasons import in_vain, reason
 from neurobatch.kfp.runs import Run, steps_of
@@ -93,7 +93,7 @@ class Driver:
                 self._submit()
                 self._look()
             except KfpError as error:
-                if error.status and error.status not in TRANSIENT and not isinstance(error, UnreachableError):
+                if not lost(error):
                     raise
                 self._wait_for_the_api(error)
             left = [subject for subject in self.batch.subjects if subject.state not in OVER]
@@ -144,7 +144,7 @@ class Driver:
             if not error.sent and fresh:
                 subject.state = WAITING
                 self.batch.save()
-            elif not isinstance(error, UnreachableError) and error.status and error.status not in TRANSIENT:
+            elif not lost(error):
                 self._end(subject, "FAILED", f"refused: {error}")
                 return
             else:

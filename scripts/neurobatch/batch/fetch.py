@@ -10,17 +10,13 @@ from urllib.parse import urlsplit
 
 from neurobatch.batch.journal import Batch, Subject
 from neurobatch.batch.refusal import RefusalError
-from neurobatch.batch.settings import Settings
-from neurobatch.kfp.client import KfpError, UnreachableError
-from neurobatch.kfp.transport import NoAnswerError, Transport
+from neurobatch.kfp.client import Client
 
 LARGEST = 256 * 2**20
 """Bytes of an archive; the step puts 100 MiB of outputs into one at most."""
 
 
-def subject(
-    settings: Settings, batch: Batch, wanted: Subject, target: Path, times: tuple[float, float, float]
-) -> dict[str, list[str]]:
+def subject(client: Client, batch: Batch, wanted: Subject, target: Path) -> dict[str, list[str]]:
     """Unpack one subject's archive into ``target``; files that are there stay as they are.
 
     Returns:
@@ -33,20 +29,9 @@ def subject(
     url = urlsplit(wanted.archive)
     if url.scheme not in ("minio", "s3", "gs"):
         raise RefusalError(f"{wanted.name} of {batch.name} has no archive in the object store: it is {wanted.state}.")
-    query = {"source": url.scheme, "bucket": url.netloc, "key": url.path.lstrip("/")}
-    # Not as long as the API: an archive may be large.
-    transport = Transport(settings.endpoint, times[0], times[1], 600.0)
+    content = client.artifact(url.scheme, url.netloc, url.path.lstrip("/"), limit=LARGEST)
     try:
-        answer = transport.send("GET", "artifacts/get", query=query, limit=LARGEST)
-    except NoAnswerError as error:
-        raise UnreachableError(f"{settings.endpoint} does not answer: {error}.") from error
-    if answer.status != 200:
-        said = " ".join(answer.body.decode(errors="replace").split())[:200]
-        raise KfpError(
-            f"The archive {wanted.archive} cannot be had: HTTP {answer.status}: {said}.", status=answer.status
-        )
-    try:
-        return _unpack(answer.body, target)
+        return _unpack(content, target)
     except zipfile.BadZipFile:
         raise RefusalError(f"What the object store has as {wanted.archive} is no archive of results.") from None
     except OSError as error:

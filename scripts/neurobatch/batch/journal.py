@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from neurobatch.batch.refusal import RefusalError
 
@@ -119,6 +119,14 @@ class Batch:
         except OSError as error:
             raise RefusalError(f"The journal in {self.folder} cannot be written: {error.strerror}.") from error
 
+    def driven(self) -> bool:
+        """Return whether a program drives this batch now, as far as this user may know."""
+        try:
+            with (self.folder / LOCK).open("a+") as stream:
+                return not _taken(stream, 0.0)
+        except OSError:
+            return False
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only program that drives this batch.
@@ -127,18 +135,27 @@ class Batch:
             RefusalError: another one is at it.
         """
         with (self.folder / LOCK).open("a+") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            # More than once: `driven` holds it for a moment, too.
+            if not any(_taken(stream, pause) for pause in (0.0, 0.05, 0.1)):
                 stream.seek(0)
                 raise RefusalError(
                     f"Another neurobatch (process {stream.read().strip() or '?'}) is working on {self.name}; look with "
                     f"`neurobatch status {self.name}`, end it with `neurobatch cancel {self.name}`."
-                ) from None
+                )
             stream.truncate(0)
             stream.write(str(os.getpid()))
             stream.flush()
             yield
+
+
+def _taken(stream: IO[str], pause: float) -> bool:
+    """Return whether the lock on a file could be had after ``pause`` seconds."""
+    time.sleep(pause)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -26,6 +26,8 @@ ATTEMPTS = 5
 """How often a request that only reads is tried."""
 BACKOFF_SECONDS = (0.5, 8.0)
 """First and longest pause between attempts; each pause is a random part of twice the one before it."""
+ARTIFACT_SECONDS = 600.0
+"""For one artifact, which may be large."""
 PAUSE_LIMIT = 30.0
 """Longest pause, in seconds, that a server's Retry-After is granted."""
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -42,6 +44,10 @@ class KfpError(RuntimeError):
 
 class UnreachableError(KfpError):
     """Nobody answers at the endpoint, or what answers is not this API."""
+
+
+class UnknownError(KfpError):
+    """It is not known whether a run was created."""
 
 
 class DeadlineError(KfpError):
@@ -86,6 +92,8 @@ class Client:
             UnreachableError: nobody answers, or the UI answers without an API behind it.
         """
         answer = self._read("healthz")
+        if not {"tag_name", "commit_sha", "apiServerTagName", "apiServerReady"} & answer.keys():
+            raise UnreachableError(f"{self.endpoint} answers, but not as the pipeline API.", status=200)
         # The UI answers for the API (…/healthz of ml-pipeline-ui), under other names than the API itself.
         if not answer.get("apiServerReady", True):
             raise UnreachableError(f"The UI at {self.endpoint} answers, but the pipeline API behind it does not.")
@@ -96,18 +104,22 @@ class Client:
 
     def ensure_experiment(self, name: str) -> str:
         """Return the id of the experiment ``name``, made where it is not there."""
-        found = self._experiment(name)
-        if found:
-            return found
-        try:
-            made = self._send("POST", "experiments", {"display_name": name, "namespace": self.namespace})
-        except KfpError as error:
-            # Somebody else was quicker, or the answer was lost: then it is there now.
+        # Of one name there can only be one, so that this may be tried again.
+        for pause in [*self._pauses(), None]:
             found = self._experiment(name)
             if found:
                 return found
-            raise error from None
-        return str(made["experiment_id"])
+            try:
+                made = self._send("POST", "experiments", {"display_name": name, "namespace": self.namespace})
+                if not made.get("experiment_id"):
+                    raise UnreachableError(f"{self.endpoint} answers, but not as the pipeline API.", status=200)
+                return str(made["experiment_id"])
+            except KfpError as error:
+                # Somebody else was quicker (409), or the answer was lost: then it is there now.
+                if pause is None or not (lost(error) or error.status == 409):
+                    raise
+                time.sleep(min(PAUSE_LIMIT, max(pause, error.retry_after)))
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def create_run(
         self,
@@ -149,19 +161,19 @@ class Client:
             "runtime_config": {"parameters": dict(parameters or {})},
         }
         try:
-            return run_of(self._send("POST", "runs", body))
+            return _known(run_of(self._send("POST", "runs", body)), self.endpoint)
         except KfpError as error:
-            if not error.sent or (error.status and error.status not in TRANSIENT):
+            if not error.sent or (error.status and error.status not in TRANSIENT and not _wrong_server(error)):
                 raise
-            lost = error
+            cause = error
         for pause in self._pauses():
             time.sleep(pause)
             known = self.find_run(experiment_id, display_name)
             if known:
                 return known
-        raise KfpError(
-            f"It is not known whether the run {display_name!r} was created, nothing shows it yet: {lost}",
-            status=lost.status,
+        raise UnknownError(
+            f"It is not known whether the run {display_name!r} was created, nothing shows it yet: {cause}",
+            status=cause.status,
         )
 
     def find_run(self, experiment_id: str, display_name: str) -> Run | None:
@@ -183,7 +195,7 @@ class Client:
             query["filter"] = _named(display_name) if display_name else _named(part, operation=9)
         found: list[Run] = []
         while len(found) < limit:
-            page = self._read("runs", query)
+            page = self._list("runs", query)
             rows = [run_of(row) for row in page.get("runs") or []]
             found += [run for run in rows if (not display_name or run.name == display_name) and part in run.name]
             token = page.get("next_page_token")
@@ -194,7 +206,7 @@ class Client:
 
     def run(self, run_id: str) -> Run:
         """Return one run with its steps."""
-        return run_of(self._read(f"runs/{run_id}"))
+        return _known(run_of(self._read(f"runs/{run_id}")), self.endpoint)
 
     def remove(self, run_id: str) -> None:
         """Delete a run and, with its workflow, its pods; one that is not there is as good."""
@@ -225,12 +237,15 @@ class Client:
 
         Raises:
             DeadlineError: not over in time.
+            KfpError: the run is not there any more.
         """
         deadline, run, trouble = time.monotonic() + seconds, None, ""
         while True:
             try:
                 run, trouble = self.run(run_id), ""
-            except UnreachableError as error:
+            except KfpError as error:
+                if not lost(error):
+                    raise
                 trouble = f" {error}"
             if run and not trouble:
                 if progress:
@@ -243,15 +258,76 @@ class Client:
                 raise DeadlineError(f"The run is not over after {seconds:.0f} s (state {state}).{trouble}", run)
             time.sleep(min(interval, left))
 
+    def artifact(self, scheme: str, bucket: str, key: str, *, limit: int) -> bytes:
+        """Return an artifact out of the object store, which the UI hands on; no key is needed.
+
+        Args:
+            scheme: minio, s3 or gs.
+            bucket: its name.
+            key: the artifact's, in the bucket.
+            limit: most bytes.
+
+        Raises:
+            KfpError: the store does not have it (any HTTP status), or nobody answers (`UnreachableError`).
+        """
+        transport = Transport(self.endpoint, self._transport.connect, self._transport.read, ARTIFACT_SECONDS)
+        query = {"source": scheme, "bucket": bucket, "key": key}
+        for pause in [*self._pauses(), None]:
+            try:
+                return self._artifact(transport, query, limit)
+            except KfpError as error:
+                if pause is None or (error.status and error.status not in TRANSIENT):
+                    raise
+                time.sleep(min(PAUSE_LIMIT, max(pause, error.retry_after)))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _artifact(self, transport: Transport, query: Mapping[str, str], limit: int) -> bytes:
+        name = "{source}://{bucket}/{key}".format(**query)
+        try:
+            answer = transport.send("GET", "artifacts/get", query=query, limit=limit)
+        except NoAnswerError as error:
+            raise UnreachableError(f"{self.endpoint} does not hand out {name}: {error}.") from error
+        if 200 <= answer.status < 300:
+            if "html" in answer.headers.get("content-type", ""):
+                # The UI serves its start page for every path that it does not know.
+                raise UnreachableError(
+                    f"{self.endpoint} answers with a page in place of {name} (the UI's address needs /pipeline at its "
+                    "end).",
+                    status=answer.status,
+                )
+            return answer.body
+        if 300 <= answer.status < 400:
+            raise _refusal(answer, self.endpoint)
+        said = " ".join(answer.body.decode(errors="replace").split())[:200].rstrip(".") or answer.reason
+        raise KfpError(
+            f"{name} cannot be had from the object store: HTTP {answer.status}: {said}.",
+            status=answer.status,
+            retry_after=_seconds(answer.headers.get("retry-after")),
+        )
+
     def _experiment(self, name: str) -> str:
         query = {"filter": _named(name), "namespace": self.namespace, "page_size": "100"}
-        rows = self._read("experiments", query).get("experiments") or []
+        rows = self._list("experiments", query).get("experiments") or []
         return next((str(row["experiment_id"]) for row in rows if row.get("display_name") == name), "")
 
     def _pauses(self) -> Sequence[float]:
         first, longest = self._backoff
         bounds = [min(longest, first * 2**number) for number in range(self._attempts - 1)]
         return [random.uniform(bound / 2, bound) for bound in bounds]  # noqa: S311 - jitter is no secret
+
+    def _list(self, kind: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return one page of a list; an empty one has no field at all, one of another API has others.
+
+        Raises:
+            UnreachableError: this is no such list. Taken for an empty one, it would make a run look as if it was not
+                there, which is then submitted again.
+        """
+        page = self._read(kind, query)
+        if page and not page.keys() & {kind, "total_size", "next_page_token"}:
+            raise UnreachableError(
+                f"{self.endpoint} answers, but not as the pipeline API: no list of {kind}.", status=200
+            )
+        return page
 
     def _read(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """GET, tried again where that can help."""
@@ -275,8 +351,9 @@ class Client:
             raise UnreachableError(f"{self.endpoint} does not answer: {error}.", sent=error.sent) from error
         if not 200 <= response.status < 300:
             raise _refusal(response, self.endpoint)
-        answer = response.json() if response.body else {}
-        if answer is None and "json" in response.headers.get("content-type", ""):
+        answer = response.json() if response.body or method == "GET" else {}
+        as_json = "json" in response.headers.get("content-type", "") or not response.body
+        if answer is None and as_json:
             raise UnreachableError(f"{self.endpoint} does not answer: the answer breaks off.")
         if not isinstance(answer, dict):
             # The UI serves its start page for every path that it does not know.
@@ -285,6 +362,11 @@ class Client:
                 status=response.status,
             )
         return answer
+
+
+def lost(error: KfpError) -> bool:
+    """Return whether an error says that the API is away, so that asking again may help, and not that it refuses."""
+    return isinstance(error, (UnreachableError, UnknownError)) or not error.status or error.status in TRANSIENT
 
 
 def _refusal(response: Answer, endpoint: str) -> KfpError:
@@ -306,6 +388,17 @@ def _refusal(response: Answer, endpoint: str) -> KfpError:
         status=status,
         retry_after=_seconds(response.headers.get("retry-after")),
     )
+
+
+def _known(run: Run, endpoint: str) -> Run:
+    """Return the run; an answer that names none comes from something else than this API.
+
+    Raises:
+        UnreachableError: it names none.
+    """
+    if not run.run_id:
+        raise UnreachableError(f"{endpoint} answers, but not as the pipeline API: no run is in its answer.", status=200)
+    return run
 
 
 def _wrong_server(error: KfpError) -> bool:

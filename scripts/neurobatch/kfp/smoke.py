@@ -71,6 +71,10 @@ class Outcome:
     created: float = 0.0
 
 
+class LostError(KfpError):
+    """The run was submitted, and then nothing more could be learned of it."""
+
+
 class _HopelessError(Exception):
     """A pod waits for what will not come."""
 
@@ -147,6 +151,7 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
 
     Raises:
         KfpError: the API cannot be reached or refuses the pipeline.
+        LostError: it was submitted, and then the API refused to say more; it was told to end it.
         template.TemplateError: the pipeline is not there for this stack, or lacks a claim.
     """
     health = client.health()
@@ -169,18 +174,29 @@ def run(client: Client, request: Request, cluster: Kubectl | None, say: Callable
         experiment, EXPERIMENT, request.key, pipeline_spec=filled.pipeline, platform_spec=filled.platform
     )
     say(f"run {submitted.run_id} ({submitted.name})")
-    ended, timed_out = submitted, False
     try:
-        ended = client.wait(submitted.run_id, request.deadline, interval=request.interval, progress=watch.look)
-    except DeadlineError as late:
-        ended, timed_out = late.run or submitted, True
-    except _HopelessError:
-        ended = client.run(submitted.run_id)
-    if not ended.over:
-        _end(client, ended, say)
+        ended, timed_out = _watched(client, submitted, request, watch)
+        if not ended.over:
+            _end(client, ended, say)
+    except BaseException as error:
+        # Whatever ends the watch, nobody looks after the run any more.
+        _end(client, submitted, say)
+        if isinstance(error, KfpError):
+            raise LostError(str(error), status=error.status) from error
+        raise
     outcome = _outcome(ended, filled.steps, watch, timed_out=timed_out, deadline=request.deadline)
     _tidy(client, experiment, say)
     return dataclasses.replace(outcome, about=about, created=began)
+
+
+def _watched(client: Client, submitted: Run, request: Request, watch: Watch) -> tuple[Run, bool]:
+    """Return the run as it was last seen, and whether it was the deadline that ended the watch."""
+    try:
+        return client.wait(submitted.run_id, request.deadline, interval=request.interval, progress=watch.look), False
+    except DeadlineError as late:
+        return late.run or submitted, True
+    except _HopelessError:
+        return client.run(submitted.run_id), False
 
 
 def _tidy(client: Client, experiment: str, say: Callable[[str], None]) -> None:
