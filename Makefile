@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-cluster test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
+.PHONY: help test-admin test-cluster test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -47,6 +47,9 @@ test-servers: venv ## probe, downloads and pins against a real registry, proxy a
 
 test-cluster: venv ## apply, break, repair, rotate and reset on a server of its own
 	@.venv/bin/pytest -q tests/cluster
+
+test-admin: venv ## clusters of others: rights, storage, OpenShift's APIs, against an API server (4 minutes)
+	@.venv/bin/pytest -q tests/admin
 
 lock: venv ## resolve every environment of requirements/ anew
 	@scripts/lock

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from neurobatch import contradictions, inventory, scope, specs, stacks
+from neurobatch import clusters, contradictions, inventory, scope, specs, stacks
 
 #: Facts that exist only once a host was asked; a variable built on them is judged by the role that reads it.
 LATE = ("ansible_facts", "neurobatch_")
@@ -44,6 +45,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not problems:
             # Only values that are well-formed, each for itself, can contradict each other.
             problems += contradictions.contradictions({name: value(name) for name in options})
+        if not problems and value("cluster_kind") != "minikube":
+            problems += self._kubeconfig(value("existing_cluster_kubeconfig"))
         if not scope.NAMES & {problem.variable for problem in problems}:
             try:
                 result["stack"], *_ = candidates = scope.wish(value).candidates()
@@ -59,3 +62,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "become_password": bool(self._play_context.become_pass) or any(seen.get(name) for name in PASSWORDS),
             "become_method": seen.get("ansible_become_method") or self._play_context.become_method or "sudo",
         }
+
+    def _kubeconfig(self, path: str) -> list[inventory.Problem]:
+        """Return what is wrong with the kubeconfig of a cluster that is there; ansible-vault may have encrypted it."""
+        name = "existing_cluster_kubeconfig"
+        try:
+            real = self._loader.get_real_file(path)
+            text = Path(real).read_text(encoding="utf-8")
+        except (AnsibleError, OSError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            return [inventory.Problem(name, f"{name} cannot be read on this machine: {reason}")]
+        finally:
+            self._loader.cleanup_all_tmp_files()
+        problem = clusters.kubeconfig_problem(text)
+        return [inventory.Problem(name, f"{name} ({path}) {problem}")] if problem else []

@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
             metavar="DIR",
             help="a directory with a site's stacks (repeatable)",
         )
+    _add_cluster_rights(commands)
     _add_smoke(commands)
     arguments.add(commands)
     return top
@@ -105,6 +106,30 @@ def _add_smoke(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     smoke.add_argument("--report", default="", metavar="DIR", help="write report.html and report.json there")
     smoke.add_argument("--json", action="store_true", help="print one JSON object; progress goes to standard error")
     smoke.set_defaults(run=_smoke)
+
+
+def _add_cluster_rights(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rights = commands.add_parser(
+        "cluster-rights",
+        help="print an account for an existing cluster, for its administrator to apply",
+        description="Print a service account with the rights that an installation needs, and no others, as YAML.",
+    )
+    rights.add_argument("--namespace", default="kubeflow", help="of Kubeflow Pipelines (default %(default)s)")
+    rights.add_argument("--output", type=Path, metavar="FILE", help="write it there instead of printing it")
+    rights.set_defaults(run=_cluster_rights)
+
+
+def _cluster_rights(args: argparse.Namespace) -> int:
+    import yaml  # noqa: PLC0415
+
+    from neurobatch import clusters  # noqa: PLC0415
+
+    text = yaml.safe_dump_all(clusters.account(args.namespace, "cvmfs"), sort_keys=False, width=120)
+    if args.output:
+        args.output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -24,6 +24,8 @@ CLUSTER_NETWORKS = {
     "10.96.0.0/12": "the cluster's services",
     "10.244.0.0/16": "the cluster's pods",
 }
+#: Namespaces that Kubernetes or the CVMFS driver has.
+TAKEN_NAMESPACES = ("default", "cvmfs")
 _SERVER = re.compile(r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?$")
 
 Values = Mapping[str, Any]
@@ -64,6 +66,27 @@ def networks(values: Values) -> Iterator[Problem]:
         if subnet.overlaps(ipaddress.ip_network(network)):
             message = f"neurodesktop_subnet is {asked}, which overlaps {whose} ({network}); take e.g. 172.29.88.0/24"
             yield Problem("neurodesktop_subnet", message)
+
+
+def existing_cluster(values: Values) -> Iterator[Problem]:
+    """A cluster that is there already is found by its kubeconfig, and that means nothing where we make one."""
+    name, path = "existing_cluster_kubeconfig", str(values["existing_cluster_kubeconfig"])
+    if values["cluster_kind"] == "minikube":
+        if path:
+            message = f"{name} is set, but cluster_kind is minikube, which makes a cluster; set cluster_kind to admin"
+            yield Problem(name, message)
+        return
+    if not path.startswith(("/", "~/")):
+        said = f"is {shown(path)}" if path else "is empty"
+        example = "an absolute path on the controlling machine, e.g. {{ inventory_dir }}/kubeconfig"
+        yield Problem(name, f"cluster_kind is {values['cluster_kind']}, but {name} {said}; write {example}")
+    space = str(values["existing_cluster_namespace"])
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", space):
+        message = f"existing_cluster_namespace is {shown(space)}, but must be a name of Kubernetes, e.g. kubeflow"
+        yield Problem("existing_cluster_namespace", message)
+    elif space in TAKEN_NAMESPACES or space.startswith("kube-"):
+        message = f"existing_cluster_namespace is {space}, which has another purpose; take e.g. kubeflow"
+        yield Problem("existing_cluster_namespace", message)
 
 
 def cluster(values: Values) -> Iterator[Problem]:
@@ -109,4 +132,4 @@ def room(values: Values) -> Iterator[Problem]:
             yield Problem("preflight_min_free_gb", message)
 
 
-RULES: tuple[Callable[[Values], Iterator[Problem]], ...] = (ports, networks, cluster, cvmfs, room)
+RULES: tuple[Callable[[Values], Iterator[Problem]], ...] = (ports, networks, existing_cluster, cluster, cvmfs, room)

@@ -132,7 +132,7 @@ def test_every_check_of_preflight_is_in_the_tables() -> None:
     refused = {finding.check for _, finding in preflight.sick() if finding.severity == "refuse"}
     assert refused == {
         "architecture", "os", "container", "systemd", "x86-64-v2", "kernel", "cpus", "memory", "rights", "disk", "port",
-        "docker", "mysqld", "clock", "proxy", "cvmfs",
+        "cluster", "docker", "mysqld", "clock", "proxy", "cvmfs",
     }  # fmt: skip
     warned = {finding.check for _, finding in preflight.sick() if finding.severity == "warn"}
     assert warned >= {"size", "disk", "port", "docker", "apptainer", "inotify", "clock", "names", "proxy"}

@@ -44,6 +44,19 @@ CASES = {
         "scripts/pin-stack, or set it to false",
     ),
     "an unknown fallback": (["-e", "stack_fallback=kfp-2.5"], "unknown stack 'kfp-2.5'; did you mean kfp-2.5.0?"),
+    "a cluster that is there, without its kubeconfig": (
+        ["-e", "cluster_kind=admin"],
+        "cluster_kind is admin, but existing_cluster_kubeconfig is empty; write an absolute path on the controlling",
+    ),
+    "a kubeconfig that nobody has": (
+        ["-e", "cluster_kind=admin existing_cluster_kubeconfig=/nowhere/kubeconfig"],
+        "existing_cluster_kubeconfig cannot be read on this machine: ",
+    ),
+    "a kubeconfig that is none": (
+        ["-e", f"cluster_kind=admin existing_cluster_kubeconfig={PROJECT}/site.yml"],
+        f"existing_cluster_kubeconfig ({PROJECT}/site.yml) is no kubeconfig: it lists no clusters; write one with "
+        "`kubectl config view --raw --flatten --minify`",
+    ),
     "one role's tag": (["--tags", "docker", "-e", "docker_source=x"], "docker_source is 'x', but must be auto, "),
 }
 

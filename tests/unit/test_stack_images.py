@@ -155,7 +155,8 @@ def overlay(pipelines: Json, base: Path, folder: Path, **knobs: Any) -> list[Jso
     jinja = jinja2.Environment(trim_blocks=True, autoescape=False)  # noqa: S701 - YAML, as Ansible renders it
     jinja.filters |= {"comment": str, "to_json": json.dumps, "neurobatch_substitutions": images.substitutions}
     settings = yaml.safe_load((role / "defaults" / "main.yml").read_text())
-    settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": pipelines, **knobs}
+    settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": pipelines}
+    settings |= {"neurobatch_cluster": {"namespace": "kubeflow"}, **knobs}
     for template in (role / "templates").glob("*.yaml.j2"):
         (folder / "overlay" / template.stem).write_text(jinja.from_string(template.read_text()).render(settings))
     return rendered(folder / "overlay")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -46,6 +47,9 @@ SLIPS: tuple[tuple[str, Any], ...] = (
     ("neurodesktop_subnet", "10.100.0.0/16"),
     ("minikube_cpus", 1),
     ("minikube_memory_mb", 4096),
+    ("cluster_kind", "admin"),
+    ("existing_cluster_kubeconfig", "/root/kubeconfig"),
+    ("existing_cluster_namespaces", "lab"),
     ("cvmfs_csi_servers", "http://stratum.lab"),
     ("cvmfs_servers", ["stratum.lab"]),
     ("cvmfs_servers", []),
@@ -123,6 +127,9 @@ def sick() -> list[tuple[str, Finding]]:
         for finding in preflight.verdict(hosts.facts(name), needs)
         if finding.severity != "ok"
     ]
+    with_one = "small-cluster"
+    elsewhere = replace(needs, cluster_kind="admin")
+    rows += [(with_one, row) for row in preflight.verdict(hosts.facts(with_one), elsewhere) if row.check == "cluster"]
     order = list(preflight.CHECKS)
     return sorted(rows, key=lambda row: order.index(row[1].check))
 

@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "rights": engine.privileges,
     "disk": room.disks,
     "port": ports.ports,
+    "cluster": engine.own_cluster,
     "docker": engine.docker,
     "apptainer": kernel.apptainer,
     "mysqld": kernel.mysqld,
@@ -44,6 +45,8 @@ CHECKS: dict[str, Check] = {
     "proxy": surroundings.proxy,
     "cvmfs": cvmfs.strata,
 }
+#: What is judged of a server whose cluster is elsewhere: the others are about Docker, the node and what runs there.
+FOR_ANY_CLUSTER = ("architecture", "os", "systemd", "rights", "cluster", "port", "clock", "names", "proxy")
 
 
 def verdict(facts: Facts, wanted: Wanted) -> list[Finding]:
@@ -56,7 +59,8 @@ def verdict(facts: Facts, wanted: Wanted) -> list[Finding]:
         raise ValueError(
             f"host facts of schema {facts.get('schema')!r} cannot be read, only {SCHEMA}: probe the host again"
         )
-    findings = [finding for check in CHECKS.values() for finding in check(facts, wanted)]
+    names = CHECKS if wanted.cluster_kind == "minikube" else FOR_ANY_CLUSTER
+    findings = [finding for name in names for finding in CHECKS[name](facts, wanted)]
     return sorted(findings, key=lambda finding: ("refuse", "warn", "ok").index(finding.severity))
 
 

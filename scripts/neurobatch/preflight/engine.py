@@ -25,6 +25,14 @@ def privileges(facts: Facts, wanted: Wanted) -> list[Finding]:
     return [Finding("rights", "refuse", f"{user} cannot use sudo without a password{said}", remedy)]
 
 
+def own_cluster(facts: Facts, wanted: Wanted) -> list[Finding]:
+    """A server has one cluster: its own, or one that was there; both are found at the same place."""
+    if wanted.cluster_kind == "minikube" or not facts["cluster"]:
+        return []
+    message = f"This server has a Minikube cluster of its own, but cluster_kind is {wanted.cluster_kind}"
+    return [Finding("cluster", "refuse", message, "take another server, or remove that one (playbooks/reset.yml)")]
+
+
 def docker(facts: Facts, _: Wanted) -> list[Finding]:
     """Snap, rootless and podman's imitation cannot carry the stack (mounts, devices, cgroups)."""
     engine, user = facts["docker"], facts["user"]["name"]

@@ -53,6 +53,7 @@ class Wanted:
         become_method: how Ansible becomes root; only sudo can be checked.
         minikube_cpus: the wish for the cluster's CPUs, 0 for none.
         minikube_memory_mb: the wish for the cluster's memory in MiB, 0 for none.
+        cluster_kind: minikube, or admin, where nothing but forwards and the command line comes to this server.
         now: seconds since 1970 on the controlling machine when the facts arrived; None leaves the clock unjudged.
     """
 
@@ -62,6 +63,7 @@ class Wanted:
     become_method: str = "sudo"
     minikube_cpus: int = 0
     minikube_memory_mb: int = 0
+    cluster_kind: str = "minikube"
     now: float | None = None
 
     @classmethod

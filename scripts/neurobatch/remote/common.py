@@ -55,6 +55,13 @@ def fingerprint(path: str) -> dict[str, Any] | None:
     }
 
 
+def tool(name: str, path: str, records: str) -> dict[str, Any]:
+    """Return from where an installed tool came; empty where it is missing or not the recorded file."""
+    record = json.loads(text(f"{records}/{name}.json") or "{}")
+    found = fingerprint(path)
+    return record if found and found["sha256"] == record.get("installed") else {}
+
+
 def docker_api(path: str) -> Any:
     """Return the Docker daemon's answer to ``GET path``, or None: over its socket, since a client proves no daemon."""
     connection = http.client.HTTPConnection("localhost", timeout=10)
@@ -146,6 +153,18 @@ class Cluster:
         """Return the answer of ``kubectl get`` as JSON, None where there is none."""
         run = self.run("get", *argv, "--output=json")
         return json.loads(run.stdout) if run.returncode == 0 else None
+
+
+def documents(text: str) -> list[Any]:
+    """Return the JSON documents that kubectl prints one after another, those of a List each for itself."""
+    decoder, at = json.JSONDecoder(), 0
+    items: list[Any] = []
+    text = text.strip()
+    while at < len(text):
+        item, at = decoder.raw_decode(text, at)
+        items += item["items"] if item["kind"] == "List" else [item]
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return items
 
 
 def login_user() -> pwd.struct_passwd:

@@ -3,9 +3,9 @@
 In an order that lets nothing crash for want of another: custom resources established, credentials in place, database
 and object store proven by use, then the rest (S0-41). What was changed by hand is brought back first.
 
-Parameters: kubectl, kubeconfig, manifests and overlay (folders), replaced (images that the overlay must have taken
-out), secrets_dir, kept (folder with data of an earlier installation), version, seconds (deadline), directory (for
-records) and configuration (what to note there when all is well).
+Parameters: kubectl, kubeconfig, namespace, cluster_scoped and overlay (folders of kustomizations), replaced (images
+that the overlay must have taken out), secrets_dir, kept (folder with data of an earlier installation), version, seconds
+(deadline), directory (for records) and configuration (what to note there when all is well).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from neurobatch.remote.cluster import data, drift, judge, look, render, stores
-from neurobatch.remote.cluster.render import HEALTH, NAMESPACE
 from neurobatch.remote.common import Cluster, output
 
 #: What an API server says while it still learns new kinds, or is briefly away.
@@ -39,7 +38,7 @@ class Application:
 
     def __init__(self, params: dict[str, Any]) -> None:
         """Start the clock."""
-        self.cluster = Cluster(params)
+        self.cluster, self.namespace = Cluster(params), params["namespace"]
         self.seconds = params["seconds"]
         self.deadline = time.monotonic() + self.seconds
         self.told = self.seen = ""
@@ -63,7 +62,7 @@ class Application:
 
     def check(self, waiting: str) -> None:
         """Say what hinders, when it is something new, and give up after the deadline with all there is to say."""
-        found = [judge.text(each) for each in look.findings(self.cluster, [NAMESPACE])]
+        found = [judge.text(each) for each in look.findings(self.cluster, [self.namespace])]
         hindered = [each for each in found if "Give it time" not in each]
         first = hindered[0].splitlines()[0] if hindered else ""
         # Much passes by itself: what is still so at the next look is worth a line.
@@ -89,7 +88,7 @@ class Application:
 
     def unready(self, *names: str) -> list[str] | None:
         """Return the Deployments that are not ready, of all or of those named; None where nobody answers."""
-        answer = self.cluster.get("deployments", "-n", NAMESPACE)
+        answer = self.cluster.get("deployments", "-n", self.namespace)
         items = (answer or {}).get("items", [])
         there = {each["metadata"]["name"]: each for each in items}
         if not there:
@@ -102,9 +101,9 @@ class Application:
         return "the cluster does not answer" if missing is None else ", ".join(missing)
 
 
-def establish(run: Application, manifests: str) -> None:
+def establish(run: Application, folder: str) -> None:
     """Apply the cluster-scoped resources and wait until their kinds are known."""
-    run.apply("the cluster-scoped resources", "-k", f"{manifests}/cluster-scoped-resources")
+    run.apply("the cluster-scoped resources", "-k", folder)
     crds = run.cluster.get("crds") or {"items": []}
     names = [f"crd/{each['metadata']['name']}" for each in crds["items"]]
     argv = [*run.cluster.argv, "wait", "--for=condition=established", "--timeout=60s", *names]
@@ -114,7 +113,7 @@ def establish(run: Application, manifests: str) -> None:
 
 def repair(run: Application, objects: list[dict[str, Any]], noted: dict[str, str]) -> None:
     """Replace what was changed by hand as a whole: an application would leave in place what others added."""
-    changed = drift.changed(drift.live(run.cluster, NAMESPACE), noted)
+    changed = drift.changed(drift.live(run.cluster, run.namespace), noted)
     wanted = {drift.key(item): item for item in objects if item["kind"] in {"Deployment", "ConfigMap"}}
     for name in changed:
         print(f"== {name} was changed by hand and is brought back", flush=True)
@@ -125,13 +124,13 @@ def repair(run: Application, objects: list[dict[str, Any]], noted: dict[str, str
 
 def credentials(run: Application, directory: Path) -> dict[str, str]:
     """Bring the Secrets to what the files hold, and return their resource versions."""
-    wanted = render.secrets(directory, NAMESPACE)
-    there = drift.live(run.cluster, NAMESPACE) or {}
+    wanted = render.secrets(directory, run.namespace)
+    there = drift.live(run.cluster, run.namespace) or {}
     # Written only where they differ: a version that changes makes pods anew.
     missing = [item for item in wanted if there.get(drift.key(item), {}).get("data") != item["data"]]
     if missing:
         run.apply_objects("the credentials", missing)
-    found = run.cluster.get("secrets", "-n", NAMESPACE, *render.CREDENTIALS)
+    found = run.cluster.get("secrets", "-n", run.namespace, *render.CREDENTIALS)
     if found is None:
         sys.exit("REFUSED: the cluster stopped answering; run this again when `kubectl get --raw /readyz` says ok.")
     return {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in found["items"]}
@@ -146,7 +145,7 @@ def wait(run: Application, version: str) -> None:
             shown = missing
             rest = f", waiting for {', '.join(missing)}" if missing else ""
             print(f"== {'all deployments are ready' if not missing else 'deployments start'}{rest}", flush=True)
-        health = json.loads(output(*run.cluster.argv, "get", "--raw", HEALTH) or "{}")
+        health = json.loads(output(*run.cluster.argv, "get", "--raw", render.health(run.namespace)) or "{}")
         found = str(health.get("apiServerTagName", ""))
         if missing == [] and health.get("apiServerReady"):
             if found.partition("+")[0] != version:
@@ -169,22 +168,22 @@ def main(params: dict[str, Any]) -> None:
     """Apply all of it, wait, and take note."""
     run = Application(params)
     secrets_dir, directory = Path(params["secrets_dir"]), Path(params["directory"])
-    establish(run, params["manifests"])
+    establish(run, params["cluster_scoped"])
     objects = render.overlay(run.cluster.argv, params["overlay"], params["replaced"])
     repair(run, objects, drift.recorded(str(directory / "objects.json")))
-    data.adopt(Path(params["kept"]), run.cluster, NAMESPACE)
+    data.adopt(Path(params["kept"]), run.cluster, run.namespace)
     used = render.digest(secrets_dir)
     versions = credentials(run, secrets_dir)
     early, late = render.staged([render.stamped(item, versions) for item in objects])
     run.apply_objects("services, configuration, database and object store", early)
     run.until("database and object store", "run", lambda: run.waits_for(*render.STORES))
-    proven = "is proven by use"
-    run.until("the database", proven, lambda: stores.database(run.cluster, NAMESPACE, secrets_dir))
-    run.until("the object store", proven, lambda: stores.object_store(run.cluster, NAMESPACE, secrets_dir), REFUSING)
+    proven, where = "is proven by use", (run.cluster, run.namespace, secrets_dir)
+    run.until("the database", proven, lambda: stores.database(*where))
+    run.until("the object store", proven, lambda: stores.object_store(*where), REFUSING)
     run.apply_objects(f"Kubeflow Pipelines {params['version']}", late)
     wait(run, params["version"])
-    there = drift.live(run.cluster, NAMESPACE) or {}
-    ours = {drift.key(item) for item in [*objects, *render.secrets(secrets_dir, NAMESPACE)]}
+    there = drift.live(run.cluster, run.namespace) or {}
+    ours = {drift.key(item) for item in [*objects, *render.secrets(secrets_dir, run.namespace)]}
     note(directory / "objects.json", json.dumps(drift.digests(there[name] for name in sorted(ours & there.keys()))))
     note(directory / "credentials", used)
     (secrets_dir / "mysql_password.previous").unlink(missing_ok=True)

@@ -11,15 +11,8 @@ import json
 import pwd
 from typing import Any
 
-from neurobatch.remote.common import docker_api, fingerprint, output, settled, text, unit_state
+from neurobatch.remote.common import docker_api, fingerprint, output, settled, text, tool, unit_state
 from neurobatch.remote.host import size
-
-
-def tool(name: str, path: str, records: str) -> dict[str, Any]:
-    """Return from where an installed tool came; empty where it is missing or not the recorded file."""
-    record = json.loads(text(f"{records}/{name}.json") or "{}")
-    found = fingerprint(path)
-    return record if found and found["sha256"] == record.get("installed") else {}
 
 
 def may_use_docker(user: str) -> bool:

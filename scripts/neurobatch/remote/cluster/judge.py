@@ -146,6 +146,8 @@ def _claim(claim: Object, events: list[Object]) -> list[Object]:
     if status.get("phase") == "Bound":
         return []
     said = _about(events, name)
+    if "waiting for first consumer" in said:
+        return []  # as its storage class wants it: a pod that waits for more than that is named for itself
     wanted = claim["spec"].get("storageClassName")
     if wanted and "not found" in said:
         why, remedy = f"its storage class {wanted} does not exist", "Take one that `kubectl get storageclass` lists."

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from neurobatch.remote.common import documents
+
 Object = dict[str, Any]
-NAMESPACE = "kubeflow"
-#: The API's health, through the user interface's service.
-HEALTH = "/api/v1/namespaces/kubeflow/services/http:ml-pipeline-ui:80/proxy/apis/v2beta1/healthz"
 #: The Secrets that the release's manifests name, with the files of their values ("=" in front: the value itself).
 CREDENTIALS = {
     "mlpipeline-minio-artifact": {"accesskey": "minio_access_key", "secretkey": "minio_secret_key"},
@@ -43,17 +41,7 @@ def overlay(kubectl: list[str], folder: str, replaced: list[str]) -> list[Object
                 f"REFUSED: {image} is still in the manifests of Kubeflow Pipelines, though the stack replaces it; "
                 "correct the image's place in the stack."
             )
-    return [_with_protocols(item) for item in _stream(run.stdout)]
-
-
-def _stream(text: str) -> list[Object]:
-    decoder, at = json.JSONDecoder(), 0
-    items: list[Object] = []
-    while at < len(text):
-        item, at = decoder.raw_decode(text, at)
-        items += item["items"] if item["kind"] == "List" else [item]
-        at += len(text[at:]) - len(text[at:].lstrip())
-    return items
+    return [_with_protocols(item) for item in documents(run.stdout)]
 
 
 def _with_protocols(value: Any) -> Any:
@@ -66,6 +54,11 @@ def _with_protocols(value: Any) -> Any:
     if isinstance(filled.get("ports"), list):
         filled["ports"] = [{"protocol": "TCP", **port} if isinstance(port, dict) else port for port in filled["ports"]]
     return filled
+
+
+def health(namespace: str) -> str:
+    """Return where the Kubernetes API passes on the pipelines' health, through the user interface's service."""
+    return f"/api/v1/namespaces/{namespace}/services/http:ml-pipeline-ui:80/proxy/apis/v2beta1/healthz"
 
 
 def secrets(directory: Path, namespace: str) -> list[Object]:

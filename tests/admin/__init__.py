@@ -1,0 +1,1 @@
+"""Clusters that somebody else runs: rights, storage classes, namespaces, OpenShift's APIs, and a whole installation."""
