@@ -41,7 +41,7 @@ def test_the_described_account_may_apply_all_of_a_release(api: Api, installer: P
     assert Look(api, installer).problems == []
     base = manifests(name, tmp_path / "generated")
     pipelines = tables.STACKS[name]["kubeflow_pipelines"]
-    tables.overlay(pipelines, base, tmp_path, neurobatch_cluster=cluster("kubeflow"))
+    tables.overlay(pipelines, base, tmp_path, __kubeflow_pipelines_cluster=cluster("kubeflow"))
     kubectl = [str(api.kubectl), f"--kubeconfig={installer}"]
     objects = render.overlay(kubectl, str(tmp_path / "overlay"), [])
     versions = dict.fromkeys(render.CREDENTIALS, "1")

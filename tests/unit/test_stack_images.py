@@ -156,7 +156,7 @@ def overlay(pipelines: Json, base: Path, folder: Path, **knobs: Any) -> list[Jso
     jinja.filters |= {"comment": str, "to_json": json.dumps, "neurobatch_substitutions": images.substitutions}
     settings = yaml.safe_load((role / "defaults" / "main.yml").read_text())
     settings |= {"ansible_managed": "#", "__kubeflow_pipelines_stack": pipelines}
-    settings |= {"neurobatch_cluster": {"namespace": "kubeflow"}, **knobs}
+    settings |= {"__kubeflow_pipelines_cluster": {"namespace": "kubeflow"}, **knobs}
     for template in (role / "templates").glob("*.yaml.j2"):
         (folder / "overlay" / template.stem).write_text(jinja.from_string(template.read_text()).render(settings))
     return rendered(folder / "overlay")
