@@ -67,14 +67,15 @@ def trouble(request: pytest.FixtureRequest, root: Root) -> Iterator[str]:
             f"&& dd if=/dev/zero of={RUNTIMES}/big bs=1k 2>/dev/null || true'"
         )
     else:
-        root(f"{inside} 'mount -o remount,bind,ro {HOME}'")
+        # A mount of its own on top: what JupyterLab has open for writing keeps the one below from becoming read-only.
+        root(f"{inside} 'mount --bind {HOME} {HOME} && mount -o remount,bind,ro {HOME}'")
     try:
         yield str(request.param)
     finally:
         if request.param == "full":
             root(f"{inside} 'umount {RUNTIMES}; rm -rf /tmp/runtimes'")
         else:
-            root(f"{inside} 'mount -o remount,bind,rw {HOME}'")
+            root(f"{inside} 'umount --lazy {HOME}'")
 
 
 def test_a_home_in_trouble_loses_nothing_and_is_named(instance: Instance, trouble: str) -> None:
