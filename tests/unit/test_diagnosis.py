@@ -8,13 +8,15 @@ import json
 import subprocess
 import sys
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from neurobatch import remote
+from neurobatch import mirrors, remote
 from neurobatch.remote import diagnose
-from neurobatch.remote.cluster import judge
+from neurobatch.remote.cluster import asked, judge
 from neurobatch.remote.cluster.redact import redact, shapes
 
 DEPLOYMENT: dict[str, Any] = {
@@ -132,6 +134,41 @@ def test_trouble_is_named_with_its_place_its_cause_and_the_remedy(
 ) -> None:
     said = "\n".join(judged(**objects))
     assert [word for word in words if word not in said] == [], said
+
+
+LOOKUP = {"waiting": {"reason": "ErrImagePull", "message": "lookup gone.example: no such host"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, ("does not exist", "has no minio:1")), (200, ("cannot be pulled", "has minio:1"))]
+)
+def test_the_mirror_is_asked_for_an_image_whose_own_registry_is_out_of_reach(
+    status: int, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    class Mirror(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(status if self.path == "/v2/minio/manifests/1" else 500)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Mirror)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    for file in mirrors.containerd_files({"gone.example": url}, str(tmp_path)):
+        Path(file["path"]).parent.mkdir(parents=True)
+        Path(file["path"]).write_text(file["content"])
+    try:
+        heard = asked.mirror("gone.example/minio:1", f"{tmp_path}/etc/containerd/certs.d")
+        assert asked.mirror("other.example/minio:1", f"{tmp_path}/etc/containerd/certs.d") == ""
+    finally:
+        server.shutdown()
+        server.server_close()
+    pods = [pod(**container(LOOKUP))]
+    assert judge.unpulled(pods) == {"gone.example/minio:1"}
+    said = "\n".join(judged({judge.image_key("gone.example/minio:1"): heard}, pods=pods))
+    assert [word for word in (*words, url) if word not in said] == [], said
 
 
 def test_a_crash_is_shown_with_its_last_lines() -> None:

@@ -26,6 +26,8 @@ from neurobatch.remote.common import Cluster, docker_api, output, read, unit_sta
 
 #: From this share on, the kubelet throws pods out (its default nodefs.available<10%).
 FULL = 0.90
+#: Folders without room in which something of ours stops; each file system among them is named once.
+PLACES = ("/", "/var/lib/docker", "/var", "/var/log", "/tmp", "/home")  # noqa: S108  # nothing is written there
 #: Bytes of one file or one command's output that are packed, its end.
 LIMIT = 1 << 20
 COMMANDS = {
@@ -69,13 +71,15 @@ IN_NAMESPACE = {
 def on_server(units: list[str]) -> list[dict[str, Any]]:
     """Return what is wrong below the cluster: disk, Docker, the units."""
     rows = []
-    for place in ("/", "/var/lib/docker"):
-        if os.path.isdir(place):
-            use = shutil.disk_usage(place)
-            if (use.total - use.free) / use.total >= FULL:
-                left = f"{use.free / 1e9:.1f} of {use.total / 1e9:.0f} GB are left"
-                remedy = "Free some: `docker system df` and `du -xh -d2 /var/lib | sort -h | tail` show what uses it."
-                rows.append(judge.finding(0, f"Disk of {place}", f"it is nearly full, {left}", remedy))
+    places = {os.stat(place).st_dev: place for place in reversed(PLACES) if os.path.isdir(place)}
+    for place in places.values():
+        use = shutil.disk_usage(place)
+        # Some file systems have no size at all.
+        if use.total and (use.total - use.free) / use.total >= FULL:
+            unit, name = (1e9, "GB") if use.total >= 1e10 else (1e6, "MB")
+            left = f"{use.free / unit:.1f} of {use.total / unit:.0f} {name} are left"
+            remedy = f"Free some: `docker system df` and `du -xh -d2 {place} | sort -h | tail` show what uses it."
+            rows.append(judge.finding(0, f"Disk of {place}", f"it is nearly full, {left}", remedy))
     if not docker_api("/version"):
         remedy = "Run `sudo systemctl start docker`; `journalctl -u docker -n 50` says why it does not run."
         rows.append(judge.finding(1, "Docker", "no daemon answers on this server", remedy))

@@ -40,7 +40,7 @@ def findings(objects: dict[str, list[Object]], logs: dict[str, str]) -> list[Obj
 
     Args:
         objects: nodes, deployments, replicasets, pods, persistentvolumeclaims and events of the namespaces looked at.
-        logs: last lines of containers that ended, by `log_key`.
+        logs: last lines of containers that ended, by `log_key`, and what mirrors say of images, by `image_key`.
     """
     found = [each for node in objects["nodes"] for each in _node(node)]
     found += [each for claim in objects["persistentvolumeclaims"] for each in _claim(claim, objects["events"])]
@@ -73,6 +73,19 @@ def well(deployment: Object) -> bool:
 def log_key(pod: str, container: str) -> str:
     """Return the key of a container's log."""
     return f"{pod}/{container}"
+
+
+def image_key(image: str) -> str:
+    """Return the key of what a mirror says of an image."""
+    return f"image {image}"
+
+
+def unpulled(pods: Iterable[Object]) -> set[str]:
+    """Return the images that could not be pulled."""
+    waiting = [
+        (state["image"], (state.get("state") or {}).get("waiting") or {}) for pod in pods for state in _states(pod)
+    ]
+    return {image for image, why in waiting if why.get("reason") in PULLING}
 
 
 def ended(pods: Iterable[Object]) -> list[tuple[str, str, str, bool]]:
@@ -184,7 +197,11 @@ def _pod(pod: Object, deployment: str, objects: dict[str, list[Object]], logs: d
         row
         for state in _states(pod)
         for row in _container(
-            rank, f"{who}, container {state['name']}", state, heard, logs.get(log_key(meta["name"], state["name"]), "")
+            rank,
+            f"{who}, container {state['name']}",
+            state,
+            {**heard, "mirror": logs.get(image_key(state.get("image", "")), "")},
+            logs.get(log_key(meta["name"], state["name"]), ""),
         )
     ]
     if not rows and status.get("phase") == "Pending":
@@ -241,7 +258,7 @@ def _container(rank: int, where: str, state: Object, heard: dict[str, str], log:
     waiting = now.get("waiting") or {}
     reason, said = waiting.get("reason", ""), waiting.get("message", "")
     if reason in PULLING:
-        return [_image(rank, where, image, reason, said + "\n" + heard["Failed"])]
+        return [_image(rank, where, image, reason, f"{said}\n{heard['Failed']}\n{heard['mirror']}")]
     if reason in {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}:
         named = _NAMED.search(said)
         why = f"the {named[1]} {named[2]} does not exist" if named else "the container cannot be made"

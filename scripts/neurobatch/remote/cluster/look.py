@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurobatch.remote.cluster import judge
+from neurobatch.remote.cluster import asked, judge
 from neurobatch.remote.common import Cluster
 
 KINDS = ("deployments", "replicasets", "pods", "persistentvolumeclaims", "events")
@@ -35,4 +35,5 @@ def logs(cluster: Cluster, pods: list[dict[str, Any]]) -> dict[str, str]:
 def findings(cluster: Cluster, namespaces: list[str]) -> list[dict[str, Any]]:
     """Return what is wrong in the namespaces, the cause of others first."""
     seen = objects(cluster, namespaces)
-    return judge.findings(seen, logs(cluster, seen["pods"]))
+    mirrors = {judge.image_key(image): asked.mirror(image) for image in judge.unpulled(seen["pods"])}
+    return judge.findings(seen, {**logs(cluster, seen["pods"]), **mirrors})
