@@ -285,6 +285,9 @@ class Instance:
             "neurodesktop_repo": doors.neurodesktop_repo,
             "cvmfs_servers": list(doors.cvmfs_servers),
             "cvmfs_public_key": stratum.public_pem(stratum.load_key(self.names.state_dir / "stratum-key.pem")),
+            # The toy that starts as an unpacked container does.
+            "cvmfs_csi_tool_module": "unpacked",
+            "cvmfs_csi_tool_command": "unpacked",
             "preflight_min_free_gb": {"/var/lib/docker": 8, "~": 1},
         }
         text = yaml.safe_dump({"all": {"hosts": {server.HOSTNAME: host}}}, sort_keys=False, width=200)

@@ -20,7 +20,7 @@ NAME = "kubernetes/cvmfs-csi:v2.5.2"
 
 ROOT = roots.Recipe(
     name="cvmfs-csi",
-    packages=("autofs", "squashfuse", "squashfs-tools", "fuse3", "python3", "mount", "procps"),
+    packages=("autofs", "squashfuse", "squashfs-tools", "fuse3", "python3", "mount", "procps", "attr", "openssl"),
     commands=("rm -rf /var/cache/apt/* /var/lib/apt/lists/*",),
 )
 

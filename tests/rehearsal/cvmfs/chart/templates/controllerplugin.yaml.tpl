@@ -56,4 +56,3 @@ spec:
             - csi-cvmfsplugin
             - --role=controller
             - --drivername={{ .Values.csiDriverName }}
-            - --automount-host-path={{ .Values.automountHostPath }}

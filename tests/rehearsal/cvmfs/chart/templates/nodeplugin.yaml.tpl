@@ -24,6 +24,9 @@ spec:
           command: [csi-cvmfsplugin, --role=node, --automount-startup-timeout={{ .Values.automountDaemonStartupTimeout }}]
           securityContext: {privileged: true}
           volumeMounts:
+            - {name: plugins-dir, mountPath: {{ .Values.kubeletDirectory }}/plugins, mountPropagation: Bidirectional}
+            - {name: pods-mount-dir, mountPath: /var/lib/kubelet/pods, mountPropagation: Bidirectional}
+            - {name: flexvolume, mountPath: /usr/libexec/kubernetes/kubelet-plugins/volume/exec}
             - {name: autofs-root, mountPath: /cvmfs, mountPropagation: Bidirectional}
         - name: automount
           image: {{ include "image" . }}
@@ -57,6 +60,12 @@ spec:
         {{- end }}
         {{- end }}
       volumes:
+        - name: plugins-dir
+          hostPath: {path: {{ .Values.kubeletDirectory }}/plugins}
+        - name: pods-mount-dir
+          hostPath: {path: {{ .Values.kubeletDirectory }}/pods, type: Directory}
+        - name: flexvolume
+          hostPath: {path: /usr/libexec/kubernetes/kubelet-plugins/volume/exec, type: DirectoryOrCreate}
         - name: host-dev
           hostPath: {path: /dev}
         - name: autofs-root

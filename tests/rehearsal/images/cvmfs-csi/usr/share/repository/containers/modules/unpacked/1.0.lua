@@ -1,0 +1,1 @@
+prepend_path("PATH", "/cvmfs/neurodesk.ardc.edu.au/containers/unpacked_1.0_20261121")
