@@ -36,7 +36,11 @@ _VERSIONED = (
 _VERSION_NAME = re.compile(rf"^({'|'.join(_VERSIONED)})_(?:[a-z]+_)*version$")
 
 #: Variables of earlier versions, and what to write instead.
-REMOVED = {"cvmfs_csi_servers": "cvmfs_servers"}
+REMOVED = {
+    "cvmfs_csi_cache_mb": "cvmfs_cache_mb",
+    "cvmfs_csi_http_proxy": "cvmfs_http_proxy",
+    "cvmfs_csi_servers": "cvmfs_servers",
+}
 
 _WORDS = {
     "bool": "true or false",

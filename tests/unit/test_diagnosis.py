@@ -111,6 +111,14 @@ CASES: dict[str, tuple[dict[str, list[Any]], tuple[str, ...]]] = {
         {"events": [event("minio-5d", "FailedCreate", 'failed calling webhook "pods.example.org": refused')]},
         ("Deployment minio: the webhook pods.example.org lets no pod of it be made",),
     ),
+    "the tools' repository that cannot be mounted": (
+        {"pods": [pod()], "events": [
+            event("minio-5d-x", "FailedMount", 'MountVolume.SetUp failed for volume "a" : rpc error: code = Internal '
+                  "desc = failed to bind mount: exit status 32: mount: /var/lib/kubelet/pods/1/volumes/mount: special "
+                  "device /cvmfs/neurodesk.ardc.edu.au does not exist."),
+            event("minio-5d-x", "FailedMount", "Unable to attach or mount volumes: timed out waiting")]},
+        ("the node cannot mount the repository", "cvmfs_servers", "special device /cvmfs/"),
+    ),
     "killed for its memory": (
         {"pods": [pod(**container({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3,
                                   lastState={"terminated": {"reason": "OOMKilled", "exitCode": 137}}))]},
@@ -175,6 +183,8 @@ def test_a_crash_is_shown_with_its_last_lines() -> None:
     crashed = pod(**container({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=4,
                               lastState={"terminated": {"exitCode": 1}}))  # fmt: skip
     assert judge.ended([crashed]) == [("kubeflow", "minio-5d-x", "minio", True)]
+    (lost,) = judged({"minio-5d-x/minio": "ls: /cvmfs/x: Too many levels of symbolic links"}, pods=[crashed])
+    assert "(ELOOP). Mount the claim cvmfs-neurodesk" in lost
     (said,) = judged({"minio-5d-x/minio": "first\nFATAL no space"}, pods=[crashed])
     assert "exit code 1, 4 restarts" in said
     assert said.endswith("\n    FATAL no space")

@@ -100,7 +100,7 @@ REFUSED = {
     "cvmfs-walled-off": "No CVMFS server can be used (http://cvmfs-geoproximity.neurodesk.org: no answer in time, "
     "http://cvmfs.neurodesk.org: no answer in time, http://s1brisbane-cvmfs.openhtc.io: no answer in time and "
     "http://s1nikhef-cvmfs.openhtc.io: no answer in time): open the way to them (TCP 80 or 8000), set "
-    "cvmfs_csi_http_proxy, or name others in cvmfs_servers",
+    "cvmfs_http_proxy, or name others in cvmfs_servers",
     "docker-podman": "The docker command is podman's imitation (podman-docker): run `sudo dnf remove podman-docker`; "
     "podman itself may stay",
 }

@@ -77,4 +77,4 @@ def _remedy(bad: list[Stratum]) -> str:
         return "look at the server's clock, and name servers that are kept up to date in cvmfs_servers"
     if states <= {"absent", "moved", "broken", "forged", "name"}:
         return "name servers that carry the repository in cvmfs_servers"
-    return "open the way to them (TCP 80 or 8000), set cvmfs_csi_http_proxy, or name others in cvmfs_servers"
+    return "open the way to them (TCP 80 or 8000), set cvmfs_http_proxy, or name others in cvmfs_servers"

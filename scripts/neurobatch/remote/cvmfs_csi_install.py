@@ -1,7 +1,9 @@
 """Install the CVMFS-CSI chart, wait for its pods, make the claims. An operator sees its "== " lines meanwhile.
 
 Parameters: cluster (kubectl, kubeconfig, helm), namespace, release, chart (helm's words for it), values (a path),
-objects and claims (manifests), seconds (deadline), record and installation (what to note where when all is well).
+objects and claims (manifests), repository, seconds (deadline), directory (of the records `installed`, `node`,
+`live`), installation and node (what to note there when all is well), break_pods (whether running pods may lose the
+tools).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from neurobatch.remote.common import Cluster, text
+from neurobatch.remote.cvmfs import release, volumes
 
 #: What a container's waiting reason means, with what to do.
 WAITING = {
@@ -54,25 +57,41 @@ def pods(cluster: Cluster, params: dict[str, Any], component: str = "nodeplugin"
     return found
 
 
-def users(items: list[dict[str, Any]], claims: set[tuple[str, str]]) -> list[str]:
-    """Return "namespace/name" of running pods that mount one of ``claims``, given as (namespace, name)."""
-    found = []
-    for pod in items:
-        place = pod["metadata"]["namespace"]
-        volumes = pod["spec"].get("volumes") or []
-        names = {(place, (volume.get("persistentVolumeClaim") or {}).get("claimName", "")) for volume in volumes}
-        if names & claims and pod["status"].get("phase") == "Running":
-            found.append(f"{place}/{pod['metadata']['name']}")
-    return sorted(found)
+def affected(cluster: Cluster, params: dict[str, Any]) -> list[str]:
+    """Return the running pods that lose the tools when the node plugins restart."""
+    places = sorted({claim["metadata"]["namespace"] for claim in params["claims"]})
+    return volumes.breaks(volumes.users(volumes.seen(cluster, places) or [], params["repository"]))
+
+
+def outdated(cluster: Cluster, params: dict[str, Any], *, touched: bool) -> list[dict[str, Any]]:
+    """Return the node plugins that run with another configuration than the wanted one, or that hands changed."""
+    return pods(cluster, params) if touched or text(f"{params['directory']}/node") != params["node"] else []
+
+
+def forget(cluster: Cluster, params: dict[str, Any], objects: list[dict[str, Any]]) -> None:
+    """Remove what hands changed, but no pod: helm would stop at a conflict with the field's other owner, or miss it."""
+    names = [f"{item['kind']}/{item['metadata']['name']}".lower() for item in release.own(objects, params["namespace"])]
+    if names:
+        print("== what was changed by hand is made anew", flush=True)
+        cluster.run("delete", *names, "-n", params["namespace"], "--cascade=orphan", "--ignore-not-found", seconds=90)
+
+
+def ask(cluster: Cluster, params: dict[str, Any]) -> None:
+    """Name the pods that a restart breaks, and end before anything is changed unless they may break."""
+    if not (names := affected(cluster, params)):
+        return
+    if not params["break_pods"]:
+        refuse(
+            f"The changed configuration needs a restart of the CVMFS driver, by which these pods lose the tools: "
+            f"{', '.join(names)}. Run this again when they have ended, or with -e cvmfs_csi_break_pods=true."
+        )
+    print(f"== the driver restarts; pods to run again afterwards: {', '.join(names)}", flush=True)
 
 
 def restart(cluster: Cluster, params: dict[str, Any], old: list[dict[str, Any]]) -> None:
-    """Delete node plugins that were there before a change: their update strategy is OnDelete (S0-50)."""
-    claims = {(claim["metadata"]["namespace"], claim["metadata"]["name"]) for claim in params["claims"]}
-    affected = users((cluster.get("pods", "--all-namespaces") or {}).get("items", []), claims)
-    if affected:
-        print(f"== the driver restarts; pods to run again afterwards: {', '.join(affected)}", flush=True)
+    """Delete node plugins that run with another configuration: their update strategy is OnDelete (S0-50)."""
     for pod in old:
+        print(f"== restarting {pod['metadata']['name']}", flush=True)
         cluster.run("delete", "pod", pod["metadata"]["name"], "-n", params["namespace"], "--wait=true", seconds=150)
 
 
@@ -135,33 +154,33 @@ def bind(cluster: Cluster, params: dict[str, Any], deadline: float) -> None:
     apply(cluster, "The claims", params["claims"])
     for claim in params["claims"]:
         name, place = claim["metadata"]["name"], claim["metadata"]["namespace"]
-        while ((cluster.get("pvc", name, "-n", place) or {}).get("status") or {}).get("phase") != "Bound":
+        while (found := cluster.get("pvc", name, "-n", place) or {}).get("status", {}).get("phase") != "Bound":
             if time.monotonic() > deadline:
                 events = cluster.get("events", "-n", place, f"--field-selector=involvedObject.name={name}") or {}
                 said = "; ".join(event.get("message", "") for event in events.get("items", [])[-2:])
                 refuse(f"The claim {name} gets no volume: {said or 'the controller plugin says nothing about it'}.")
             time.sleep(1)
-        print(f"== the claim {name} is bound", flush=True)
+        if found["metadata"].get("deletionTimestamp"):
+            refuse(
+                f"The claim {name} in {place} is being deleted, and pods that ended still hold it: delete those "
+                f"(kubectl -n {place} delete pods --field-selector=status.phase!=Running) and run this again."
+            )
+        print(f"== the claim {name} in {place} is bound", flush=True)
 
 
-def main(params: dict[str, Any]) -> None:
-    """Install, and take note of it; a run that was broken off is simply run again."""
-    cluster = Cluster(params["cluster"])
-    deadline = time.monotonic() + params["seconds"]
-    apply(cluster, "The namespace", params["objects"])
-    old = pods(cluster, params) if text(params["record"]) != params["installation"] else []
+def helm(params: dict[str, Any]) -> None:
+    """Install or upgrade the release."""
     print(f"== helm installs {params['chart'][0].rpartition('/')[2]}", flush=True)
     where = ["--namespace", params["namespace"], "--values", params["values"]]
-    argv = [params["cluster"]["helm"], "upgrade", "--install", params["release"], *params["chart"], *where]
-    helm = subprocess.run(
-        argv,
+    run = subprocess.run(
+        [params["cluster"]["helm"], "upgrade", "--install", params["release"], *params["chart"], *where],
         env={"HOME": "/root", **os.environ, "KUBECONFIG": params["cluster"]["kubeconfig"]},
         capture_output=True,
         text=True,
         check=False,
     )
-    if helm.returncode:
-        said = (helm.stderr or helm.stdout).strip()[-600:]
+    if run.returncode:
+        said = (run.stderr or run.stdout).strip()[-600:]
         remedy = (
             "An earlier run was broken off; remove its traces "
             f"(helm -n {params['namespace']} uninstall {params['release']}) and run this again."
@@ -169,8 +188,27 @@ def main(params: dict[str, Any]) -> None:
             else "Look at artifact_mirror and registry_mirrors if it could not be downloaded."
         )
         refuse(f"helm cannot install the CVMFS driver: {said} {remedy}")
+
+
+def main(params: dict[str, Any]) -> None:
+    """Install, and take note of it; a run that was broken off is simply run again."""
+    cluster, records = Cluster(params["cluster"]), Path(params["directory"])
+    deadline = time.monotonic() + params["seconds"]
+    objects = (cluster.get("daemonsets,configmaps", "-n", params["namespace"]) or {}).get("items", [])
+    touched = text(f"{params['directory']}/live") != release.live(objects, params["namespace"])
+    if old := outdated(cluster, params, touched=touched):
+        ask(cluster, params)
+        # Broken off from here on, the next run restarts them.
+        (records / "node").unlink(missing_ok=True)
+    apply(cluster, "The namespace", params["objects"])
+    if touched:
+        forget(cluster, params, objects)
+    helm(params)
     restart(cluster, params, old)
     wait(cluster, params, deadline)
     print("== the driver is ready", flush=True)
     bind(cluster, params, time.monotonic() + 60)
-    Path(params["record"]).write_text(params["installation"], encoding="utf-8")
+    own = cluster.get("daemonsets,configmaps", "-n", params["namespace"]) or {}
+    (records / "live").write_text(release.live(own.get("items", []), params["namespace"]), encoding="utf-8")
+    (records / "node").write_text(params["node"], encoding="utf-8")
+    (records / "installed").write_text(params["installation"], encoding="utf-8")

@@ -1,6 +1,6 @@
 """Remove the claims, the CVMFS driver and its namespace, and print what was removed.
 
-Parameters: cluster (kubectl, kubeconfig, helm), namespace, release, claims_namespace, claims (names).
+Parameters: cluster (kubectl, kubeconfig, helm), namespace, release, namespaces that have the claims, claims (names).
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ def main(params: dict[str, Any]) -> None:
     if cluster.run("get", "--raw", "/readyz").stdout != "ok":
         sys.exit("The cluster does not answer, so nothing can be removed from it. Start minikube.service first.")
     removed = []
-    for claim in params["claims"]:
-        where = ["-n", params["claims_namespace"]]
-        if cluster.get("pvc", claim, *where):
-            run = cluster.run("delete", "pvc", claim, *where, "--timeout=60s", seconds=90)
-            if run.returncode:
-                sys.exit(f"The claim {claim} is still used by a pod; end it and run this again. {run.stderr.strip()}")
-            removed.append(claim)
+    for place in params["namespaces"]:
+        for claim in params["claims"]:
+            where = ["-n", place]
+            if cluster.get("pvc", claim, *where):
+                run = cluster.run("delete", "pvc", claim, *where, "--timeout=60s", seconds=90)
+                if run.returncode:
+                    sys.exit(
+                        f"The claim {claim} in {place} is still used by a pod; end it and run this again. "
+                        f"{run.stderr.strip()}"
+                    )
+                removed.append(claim)
     if cluster.get("namespace", params["namespace"]):
         env = {"HOME": "/root", **os.environ, "KUBECONFIG": params["cluster"]["kubeconfig"]}
         argv = [params["cluster"]["helm"], "uninstall", params["release"], "--namespace", params["namespace"]]

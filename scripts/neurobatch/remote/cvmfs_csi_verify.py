@@ -1,10 +1,12 @@
-"""Read the Neurodesk repository in a pod, as a pipeline's step does, and name the first thing that is broken.
+"""Read the Neurodesk repository on each node and in a pod, as a step does, and name the first thing that is broken.
 
-The pod mounts the single-repository claim with no mount propagation, no rights and an ordinary user: what Elyra makes.
-It runs on the driver's image, which is on the node already. Nothing of it is left behind.
+First every node plugin is ready and its autofs lists the repository (`ls`: a mount by hand fails when all is well).
+Then a Job mounts the single-repository claim with no mount propagation and no rights: what Elyra makes. It runs on
+the driver's image, which is on the node already. The revision that it reads is compared with what the servers have
+signed.
 
-Parameters: cluster (kubectl, kubeconfig), namespace and release of the driver, claims_namespace, claim, repository,
-servers, seconds (deadline), record and configuration (what to note where).
+Parameters: cluster (kubectl, kubeconfig), namespace and release of the driver, namespaces (the first one's claim is
+read), claim, repository, servers, key and proxy, seconds (deadline), record and configuration (what to note where).
 """
 
 from __future__ import annotations
@@ -12,17 +14,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 from neurobatch.remote.common import Cluster
+from neurobatch.remote.cvmfs import faults, servers, step
 
 NAME = "cvmfs-verify"
-#: Seconds that one pod gets: more than autofs remembers a failed mount (60), so that the next one asks anew.
-ONE_POD = 70
-#: What the pod runs. Its last line tells what there is; everything before is what went wrong.
+#: Seconds that one try gets: more than autofs remembers a failed mount (60), so that the next one asks anew.
+ONE_TRY = 70
+#: What the Job runs. Its last line tells what there is; everything before is what went wrong.
 SCRIPT = """
 exec 2>&1
 export LC_ALL=C
@@ -30,159 +31,103 @@ end() { echo "$1"; exit 1; }
 modules=$(ls "$ROOT/neurodesk-modules" 2>&1) || end "$modules"
 containers=$(ls "$ROOT/containers" 2>&1) || end "$containers"
 grep -q " $ROOT .* - fuse" /proc/self/mountinfo || end "no CVMFS file system at $ROOT"
-echo "found $(echo "$modules" | grep -c .) $(echo "$containers" | grep -c .)"
+revision=$(attr -qg revision "$ROOT" 2>/dev/null || getfattr --only-values -n user.revision "$ROOT" 2>/dev/null)
+host=$(attr -qg host "$ROOT" 2>/dev/null || getfattr --only-values -n user.host "$ROOT" 2>/dev/null)
+echo "found $(echo "$modules" | grep -c .) $(echo "$containers" | grep -c .) ${revision:-none} ${host:-unknown}"
 """
-#: Words of the kernel, kubelet or API server, in order: which fault they show, its likely cause and what to do.
-FAULTS: tuple[tuple[str, str, str], ...] = (
-    (
-        "Too many levels of symbolic links",
-        "the claim holds all of /cvmfs, which a pod without mount propagation cannot enter (ELOOP).",
-        "The claim has to be of the class cvmfs-neurodesk: delete it (kubectl -n kubeflow delete pvc cvmfs-neurodesk) "
-        "and run this again.",
-    ),
-    (
-        "Transport endpoint is not connected",
-        "the node plugin was restarted and left a dead mount on the node (ENOTCONN).",
-        "It is cleared within a minute; if not, delete the node plugin's pod. Pods that ran meanwhile have to be run "
-        "again.",
-    ),
-    (
-        "Input/output error",
-        "the cache is too small for a big directory, or the servers stopped answering midway (EIO).",
-        "Raise cvmfs_csi_cache_mb, or look at the servers below.",
-    ),
-    (
-        "Permission denied",
-        "the repository is mounted for root only (EACCES).",
-        "The driver's configuration differs from what this role writes: look at the ConfigMaps in the namespace cvmfs.",
-    ),
-    (
-        "No such file or directory",
-        "the repository is not mounted or lacks the folder (ENOENT): no server answered, or its content is not signed "
-        "with Neurodesk's key.",
-        "Look at the servers below; set cvmfs_servers or cvmfs_csi_http_proxy. A failed mount is remembered for 60 s.",
-    ),
-    (
-        "no CVMFS file system",
-        "the driver published an ordinary folder of the node instead of the repository (no FUSE mount).",
-        "Delete the node plugin's pod, and look what else uses /var/cvmfs on the node.",
-    ),
-    (
-        "FailedMount",
-        "the node cannot mount the repository: no server answered, or its content is not signed with Neurodesk's key.",
-        "Look at the servers below; set cvmfs_servers or cvmfs_csi_http_proxy.",
-    ),
-    (
-        "FailedScheduling",
-        "no node takes the pod; its claim has no volume, or the node is full or not ready.",
-        "Look at `kubectl describe node` and `kubectl -n kubeflow get pvc`.",
-    ),
-    ("violates PodSecurity", "the namespace refuses the pod.", "Look at the labels of the namespace."),
-    ("ImagePull", "the driver's image is not on the node and cannot be pulled.", "Look at registry_mirrors."),
-)
+Object = dict[str, Any]
 
 
-def manifest(params: dict[str, Any], image: str) -> dict[str, Any]:
-    """Return the pod, with the security context that Kubeflow Pipelines gives its steps from 2.16.0 on."""
-    root = f"/cvmfs/{params['repository']}"
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": NAME, "namespace": params["claims_namespace"], "labels": {"app": NAME}},
-        "spec": {
-            "restartPolicy": "Never",
-            "activeDeadlineSeconds": params["seconds"] + ONE_POD,
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": 0,
-            "securityContext": {"runAsUser": 1000, "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "verify",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["/bin/sh", "-c", SCRIPT],
-                    "env": [{"name": "ROOT", "value": root}],
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                    # No mountPropagation, on purpose: neither Elyra nor Kubeflow Pipelines can ask for it.
-                    "volumeMounts": [{"name": "cvmfs", "mountPath": root}],
-                }
-            ],
-            "volumes": [{"name": "cvmfs", "persistentVolumeClaim": {"claimName": params["claim"]}}],
-        },
-    }
-
-
-def counts(said: str) -> tuple[int, int] | None:
-    """Return how many module folders and containers the pod has found, None where it did not get so far."""
+def counts(said: str) -> Object | None:
+    """Return what the Job has found, None where it did not get so far."""
     words = (said.strip().splitlines() or [""])[-1].split()
-    if len(words) != 3 or words[0] != "found" or "0" in words[1:]:
+    if len(words) != 5 or words[0] != "found" or "0" in words[1:3] or not words[3].isdigit():
         return None
-    return int(words[1]), int(words[2])
+    return {"modules": int(words[1]), "containers": int(words[2]), "revision": int(words[3]), "host": words[4]}
 
 
 def diagnosis(evidence: str) -> tuple[str, str]:
-    """Return likely cause and remedy for what the pod, its events or the API server said."""
-    for sign, cause, remedy in FAULTS:
-        if sign in evidence:
-            return cause, remedy
+    """Return likely cause and remedy for what the node, the Job, its events or the API server said."""
+    if fault := faults.explain(evidence):
+        return fault.cause, fault.remedy
+    if "found " in evidence and " none " in evidence:
+        return "what is mounted there is no CVMFS: it knows no revision", "Look what else mounts below /var/cvmfs."
     if "found " in evidence:
-        return "the repository is there but empty: a mirror server serves another one.", "Look at cvmfs_servers."
-    return "not known to this check.", "The lines below show how far it comes."
+        return "the repository is there but empty: a mirror server serves another one", "Look at cvmfs_servers."
+    return "not known to this check", "The lines below show how far it comes."
 
 
-def delete(cluster: Cluster, params: dict[str, Any]) -> None:
-    """Remove the pod, and wait until it is gone."""
-    where = ["-n", params["claims_namespace"], "--ignore-not-found", "--wait=true"]
-    cluster.run("delete", "pod", NAME, *where, seconds=90)
+def currency(revision: int, answers: dict[str, Object]) -> str:
+    """Return how the revision that is mounted compares with what the servers have signed."""
+    signed = {answer["revision"] for answer in answers.values() if answer["state"] == "genuine"}
+    if not signed:
+        return f"revision {revision}; no server could be asked what is current"
+    if revision == max(signed):
+        return f"revision {revision}, as signed"
+    if revision > max(signed):
+        return f"revision {revision}, newer than {max(signed)}, the newest that a server shows here"
+    return f"revision {revision}, but {max(signed)} is signed by now; the client looks again every few minutes"
 
 
-def attempt(cluster: Cluster, params: dict[str, Any], image: str) -> tuple[str, tuple[int, int] | None]:
-    """Run the pod once; return what it, its events or the API server said, and its findings where there are any."""
-    place = params["claims_namespace"]
-    delete(cluster, params)
-    try:
-        made = cluster.run("create", "--filename=-", stdin=json.dumps(manifest(params, image)))
-        if made.returncode:
-            return made.stderr.strip(), None
-        end = time.monotonic() + ONE_POD
-        while time.monotonic() < end:
-            phase = ((cluster.get("pod", NAME, "-n", place) or {}).get("status") or {}).get("phase")
-            if phase in {"Succeeded", "Failed"}:
-                said = cluster.run("logs", NAME, "-n", place).stdout.strip()
-                return said, counts(said) if phase == "Succeeded" else None
-            time.sleep(0.5)
-        events = cluster.get("events", "-n", place, f"--field-selector=involvedObject.name={NAME},type=Warning") or {}
-        said = "; ".join(f"{event['reason']}: {event['message']}" for event in events.get("items", [])[-2:])
-        return said or f"the pod did not end within {ONE_POD} s", None
-    finally:
-        delete(cluster, params)
+def on_nodes(cluster: Cluster, params: Object) -> str:
+    """Return why autofs of some node does not list the repository; empty where all do."""
+    labels = f"--selector=app=cvmfs-csi,component=nodeplugin,release={params['release']}"
+    pods = (cluster.get("pods", "-n", params["namespace"], labels) or {}).get("items", [])
+    if not pods:
+        return "the node plugin has no pod"
+    for pod in pods:
+        name, states = pod["metadata"]["name"], pod["status"].get("containerStatuses") or []
+        if not states or not all(state["ready"] for state in states):
+            return f"the node plugin {name} is not ready"
+        folder = f"/cvmfs/{params['repository']}/neurodesk-modules"
+        where = ["-n", params["namespace"], name, "-c", "automount"]
+        run = cluster.run("exec", *where, "--", "env", "LC_ALL=C", "timeout", "60", "ls", folder, seconds=ONE_TRY)
+        if run.returncode or not run.stdout.strip():
+            return f"on {pod['spec'].get('nodeName', 'a node')}: {run.stderr.strip() or 'the folder is empty'}"
+    return ""
 
 
-def server_answers(servers: list[str], repository: str) -> list[str]:
-    """Return one line a server: what it answers to the question for the repository's manifest."""
-    lines = []
-    for server in servers:
-        url = f"{server.rstrip('/')}/cvmfs/{repository}/.cvmfspublished"
-        try:
-            with urllib.request.urlopen(url, timeout=6) as response:
-                named = f"\nN{repository}\n".encode() in response.read(4096)
-                lines.append(f"{server}: {'has the repository' if named else 'answers with something else'}")
-        except urllib.error.HTTPError as error:
-            lines.append(f"{server}: HTTP {error.code}")
-        except (OSError, ValueError) as error:
-            lines.append(f"{server}: {getattr(error, 'reason', error)}")
-    return lines
+def attempt(cluster: Cluster, params: Object, image: str) -> tuple[str, Object | None]:
+    """Look once; return what was said, and the findings where all is well."""
+    if said := on_nodes(cluster, params):
+        return said, None
+    security = {"runAsUser": 1000, "runAsNonRoot": True, **step.RESTRICTED}
+    made = step.job(NAME, params, image, SCRIPT, security)
+    well, said = step.run(cluster, made, ONE_TRY)
+    return said, counts(said) if well else None
 
 
-def driver_lines(cluster: Cluster, params: dict[str, Any]) -> str:
+def driver_lines(cluster: Cluster, params: Object) -> str:
     """Return the driver's last words about trouble."""
     where = ["-n", params["namespace"], f"--selector=component=nodeplugin,release={params['release']}"]
     log = cluster.run("logs", *where, "--container=automount", "--tail=200").stdout
-    signs = ("fail", "error", "could not", "unable")
+    signs = ("fail", "error", "could not", "unable", "not signed", "required")
     return "\n".join([line for line in log.splitlines() if any(sign in line.lower() for sign in signs)][-4:])
 
 
-def main(params: dict[str, Any]) -> None:
+def asked(params: Object) -> dict[str, Object]:
+    """Return the servers' answers, asked from this server through the client's proxies."""
+    return servers.answers(
+        {"servers": params["servers"], "fqrn": params["repository"], "key": params["key"], "proxy": params["proxy"]}
+    )
+
+
+def broken(cluster: Cluster, params: Object, said: str) -> str:
+    """Return what the operator reads when the tools cannot be had."""
+    words = driver_lines(cluster, params)
+    # The client's own words say more than what the kernel makes of them for a pod.
+    cause, remedy = diagnosis(words if "No such file" in said and faults.explain(words) else said)
+    rows = "\n  ".join(
+        f"{url}: {'genuine, revision ' + str(answer['revision']) if answer['state'] == 'genuine' else answer['detail']}"
+        for url, answer in asked(params).items()
+    )
+    return (
+        f"A pod cannot read {params['repository']}: {said[:700]}\nLikely cause: {cause}. {remedy}\n"
+        f"The servers, asked from this server:\n  {rows}\nThe driver's last words:\n{words or '(none about errors)'}"
+    )
+
+
+def main(params: Object) -> None:
     """Print what was found and take note of it, or end with what is broken."""
     cluster = Cluster(params["cluster"])
     started = time.monotonic()
@@ -195,15 +140,9 @@ def main(params: dict[str, Any]) -> None:
     while not found:
         said, found = attempt(cluster, params, image)
         if not found and time.monotonic() - started > params["seconds"]:
-            cause, remedy = diagnosis(said)
-            answers = "\n  ".join(server_answers(params["servers"], params["repository"]))
-            sys.exit(
-                f"A pod cannot read {params['repository']}: {said[:700]}\nLikely cause: {cause} {remedy}\n"
-                f"The servers, asked from this server:\n  {answers}\n"
-                f"The driver's last words:\n{driver_lines(cluster, params) or '(none about errors)'}"
-            )
+            sys.exit(broken(cluster, params, said))
         if not found:
             time.sleep(10)
-    Path(params["record"]).write_text(params["configuration"], encoding="utf-8")
     seconds = round(time.monotonic() - started, 1)
-    print(json.dumps({"modules": found[0], "containers": found[1], "seconds": seconds}))
+    Path(params["record"]).write_text(params["configuration"], encoding="utf-8")
+    print(json.dumps({**found, "currency": currency(found["revision"], asked(params)), "seconds": seconds}))

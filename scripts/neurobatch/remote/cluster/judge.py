@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from neurobatch.remote.cvmfs import faults
+
 Object = dict[str, Any]
 #: What others need is named before them: a database that is away makes three other programs crash.
 FIRST = ("mysql", "minio", "metadata-grpc-deployment", "ml-pipeline", "workflow-controller")
@@ -206,6 +208,9 @@ def _pod(pod: Object, deployment: str, objects: dict[str, list[Object]], logs: d
     ]
     if not rows and status.get("phase") == "Pending":
         said = _about(objects["events"], meta["name"], "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox")
+        tools = [each for each in objects["events"] if "/cvmfs/" in str(each.get("message"))]
+        # The kubelet sums up what it waited for in vain; the mount's own words say more.
+        said = _about(tools, meta["name"], "FailedMount") or said
         if said:
             rows.append(_unmounted(rank, who, said))
     return rows
@@ -250,6 +255,10 @@ def _unmounted(rank: int, who: str, said: str) -> Object:
         if named[2] == "webhook-server-tls":
             remedy = "The cache's webhook is not set up: the Deployment cache-deployer-deployment makes this Secret."
         return finding(rank, who, f"the {named[1]} {named[2]} that it mounts does not exist", remedy, said)
+    if "/cvmfs/" in said:
+        # The driver's mount has failed; what the client says of it is in the node plugin's log.
+        fault = faults.explain(said) or faults.named("FailedMount")
+        return finding(rank, who, fault.cause, fault.remedy, said)
     return finding(rank, who, "a volume cannot be mounted", "The message below names it.", said)
 
 
@@ -272,7 +281,9 @@ def _container(rank: int, where: str, state: Object, heard: dict[str, str], log:
         why = f"its program ends again and again (exit code {code}, {restarts} restarts)"
         if "terminated" in now:
             why = f"its program ended (exit code {code})"
-        return [finding(rank, where, why, "Its last lines say why:" if log else "It printed nothing.", log or said)]
+        fault = faults.in_output(log)
+        remedy = fault.remedy if fault else "Its last lines say why:" if log else "It printed nothing."
+        return [finding(rank, where, f"{why}: {fault.cause}" if fault else why, remedy, log or said)]
     if "running" in now and not state.get("ready"):
         why = "it runs, but does not answer its probe yet"
         return [finding(rank + 10, where, why, "Its last lines:" if log else "", f"{heard['Unhealthy']}\n{log}")]

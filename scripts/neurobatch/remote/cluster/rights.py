@@ -52,6 +52,7 @@ IN_PIPELINES: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "services"): WRITE,
     ("", "services/proxy"): ("get",),
     ("argoproj.io", "workflows"): READ,
+    ("batch", "jobs"): ("get", "list", "watch", "create", "delete"),
 }
 IN_DRIVER: dict[tuple[str, str], tuple[str, ...]] = {
     ("apps", "daemonsets"): WRITE,
