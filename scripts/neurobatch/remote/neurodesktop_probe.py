@@ -67,6 +67,7 @@ def main(params: dict[str, Any]) -> None:
     secrets = {name: text(f"{params['secrets_dir']}/{name}") for name in params["secrets"]}
     state = {
         "login": {"name": login.pw_name, "uid": login.pw_uid, "gid": login.pw_gid, "home": login.pw_dir},
+        "cvmfs": os.path.isdir("/cvmfs/neurodesk.ardc.edu.au/neurodesk-modules"),
         "present": [name for name in params["packages"] if shutil.which(_COMMANDS[name]) or _in_sbin(_COMMANDS[name])],
         "docker": docker_api("/version") is not None,
         "image": docker_api(f"/images/{params['image']}/json") is not None,
