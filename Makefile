@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-admin test-cluster test-access test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
+.PHONY: help test-admin test-cluster test-access test-cvmfs test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -50,6 +50,9 @@ test-cluster: venv ## apply, break, repair, rotate and reset on a server of its 
 
 test-admin: venv ## clusters of others: rights, storage, OpenShift's APIs, against an API server (4 minutes)
 	@.venv/bin/pytest -q tests/admin
+
+test-cvmfs: venv ## the tools in pods: mounts, verdicts and faults on a server of its own (40 minutes)
+	@$(PYTHON_VENV) -m tests.cvmfs
 
 lock: venv ## resolve every environment of requirements/ anew
 	@scripts/lock

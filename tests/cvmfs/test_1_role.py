@@ -1,0 +1,73 @@
+"""The role, run again and with other settings: it restarts what has to be, and takes the tools from nobody unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.cvmfs.conftest import DIRECTORY, ROOT, Server
+
+
+def uids(server: Server) -> dict[str, str]:
+    """Return the unique ids of all pods but those of tests, by the beginning of their name."""
+    items = server.objects("pods --all-namespaces -l test!=cvmfs")
+    return {each["metadata"].get("generateName", each["metadata"]["name"]): each["metadata"]["uid"] for each in items}
+
+
+def servers(server: Server) -> list[str]:
+    """Return the servers of the inventory."""
+    doors: dict[str, list[str]] = server.instance.state["doors"]
+    return list(doors["cvmfs_servers"])
+
+
+def test_a_second_run_changes_nothing(server: Server, measured: Callable[[str], None]) -> None:
+    before = uids(server)
+    again = server.role()
+    assert again.recap()["changed"] == 0, again.output[-3000:]
+    assert uids(server) == before
+    measured(f"{again.seconds:.0f} s")
+
+
+def test_another_namespace_gets_the_claims_and_nothing_is_restarted(server: Server) -> None:
+    before = uids(server)
+    refused = server.role(cvmfs_csi_namespaces=["lab"], ok=False)
+    assert "The cluster has no namespace lab; make it, or take it out of cvmfs_csi_namespaces." in refused.text
+    server.kubectl("create namespace lab")
+    try:
+        server.role(cvmfs_csi_namespaces=["lab"])
+        bound = {each["metadata"]["name"]: each["status"]["phase"] for each in server.objects("pvc -n lab")}
+        assert bound == {"cvmfs": "Bound", "cvmfs-neurodesk": "Bound"}
+        assert uids(server) == before
+    finally:
+        server.kubectl("delete namespace lab")
+        server.root(f"rm -f {DIRECTORY}/verified")
+
+
+def test_changed_servers_reach_the_node_plugin_when_no_running_pod_breaks(server: Server) -> None:
+    turned = list(reversed(servers(server)))
+    before = uids(server)
+    server.start("step", "cvmfs-neurodesk", ROOT)
+    announced = server.role("--check", cvmfs_servers=turned)
+    assert "A restart of the CVMFS driver takes the tools from kubeflow/step" in announced.text
+    refused = server.role(cvmfs_servers=turned, ok=False)
+    assert "these pods lose the tools: kubeflow/step. Run this again when they have ended" in refused.text
+    assert uids(server) == before
+    assert "neurodesk-modules" in server.listing("step")
+    forced = server.role(cvmfs_servers=turned, cvmfs_csi_break_pods=True)
+    assert "pods to run again afterwards: kubeflow/step" in forced.text
+    assert f"from {turned[0]}/cvmfs/" in forced.text
+    changed = {name for name, uid in uids(server).items() if before.get(name) != uid}
+    assert changed == {"cvmfs-csi-nodeplugin-"}
+    found = server.role(cvmfs_servers=turned)
+    assert "has to be run again: kubeflow/step (the node plugin was restarted" in found.text
+    assert found.recap()["changed"] == 0
+    server.clear()
+    assert server.role().recap()["changed"] > 0
+
+
+def test_what_hands_changed_is_brought_back(server: Server) -> None:
+    patch = """{"data": {"default.local": "CVMFS_HTTP_PROXY=http://ca-proxy.cern.ch:3128"}}"""
+    server.kubectl(f"-n cvmfs patch configmap cvmfs-csi-default-local --type=merge -p '{patch}'")
+    result = server.role()
+    assert "as signed" in result.text
+    assert "ca-proxy" not in server.kubectl("-n cvmfs get configmap cvmfs-csi-default-local -o yaml")
+    assert server.role().recap()["changed"] == 0
