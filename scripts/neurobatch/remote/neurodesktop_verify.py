@@ -1,6 +1,6 @@
 """Use JupyterLab as a scientist's browser does, on the server itself, and name the first thing that is broken.
 
-Parameters: url, token, elyra (its version), seconds (deadline), record and configuration (what to note where).
+Parameters: url, token_file, elyra (its version), seconds (deadline), record and configuration (what to note where).
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def wait_for_answer(url: str, token: str, seconds: int) -> None:
 
 def main(params: dict[str, Any]) -> None:
     """Print "ok" and take note of it, or end with what is broken."""
-    url, token = params["url"], params["token"]
+    url = params["url"]
+    token = Path(params["token_file"]).read_text(encoding="utf-8").strip()
     wait_for_answer(url, token, params["seconds"])
     status, _ = get(f"{url}/api/contents", "")
     if status not in {http.client.UNAUTHORIZED, http.client.FORBIDDEN}:
