@@ -45,8 +45,8 @@ docs: venv ## write the generated parts of the documentation
 test-servers: venv ## probe, downloads and pins against a real registry, proxy and file servers
 	@.venv/bin/pytest -q tests/doors
 
-test-cluster: venv ## apply, break, repair, rotate and reset on a server of its own
-	@.venv/bin/pytest -q tests/cluster
+test-cluster: venv ## apply, break, repair, rotate, reboot and reset on a server of its own (STACK= takes the other stack)
+	@.venv/bin/pytest -v $(or $(TESTS),tests/cluster)
 
 test-admin: venv ## clusters of others: rights, storage, OpenShift's APIs, against an API server (4 minutes)
 	@.venv/bin/pytest -q tests/admin

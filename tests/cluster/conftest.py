@@ -1,21 +1,35 @@
-"""A server of its own with a whole installation: `python -m tests.rehearsal up --instance ops`, then site.yml."""
+"""A server of its own with the whole workstation on it, brought up before and taken down after, also after a failure.
+
+``STACK=rehearsal-2.5.0`` takes the other stack. ``NEUROBATCH_CLUSTER_INSTANCE=demo`` takes the server that `make demo`
+left, as it is; it is not brought down then.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster import left
+from tests.rehearsal.cluster import programs
 from tests.rehearsal.common import Refusal
 from tests.rehearsal.instance import Instance
+from tests.rehearsal.kfp import download
+from tests.rehearsal.names import CHECKOUT
 from tests.server import playbook, remote
 
-INSTANCE = os.environ.get("NEUROBATCH_CLUSTER_INSTANCE", "ops")
+OWN = "cluster"
 KUBECTL = "kubectl --kubeconfig=/etc/neurobatch/kubeconfig -n kubeflow"
+#: What brings the pipelines to what the inventory says, with what tells it of the cluster.
+TAGS = "preflight,neurodesktop,minikube,kubeflow_pipelines"
 MEASURED = pytest.StashKey[list[str]]()
 
 
@@ -36,15 +50,45 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return note
 
 
+def first_log(instance: Instance) -> Path:
+    """Return where all is kept that the first installation said."""
+    return instance.names.state_dir / "first.log"
+
+
 @pytest.fixture(scope="session")
-def instance() -> Instance:
-    """The rehearsal's instance that somebody brought up."""
-    found = Instance(INSTANCE)
+def booted() -> Iterator[Instance]:
+    """Yield a server on which nothing has been installed, unless somebody left one to be used."""
+    name = os.environ.get("NEUROBATCH_CLUSTER_INSTANCE", OWN)
+    made = Instance(name, stack=os.environ.get("STACK", ""))
+    # Without them it is rehearsed with manifests of our own, and only what needs the real ones says so.
+    with contextlib.suppress(Refusal):
+        download.ensure()
     try:
-        assert found.state
-    except Refusal as refusal:
-        pytest.skip(str(refusal))
-    return found
+        made.up()
+        yield made
+    finally:
+        if name == OWN:
+            made.down()
+
+
+@pytest.fixture(scope="session")
+def kubectl(booted: Instance) -> Iterator[None]:
+    """Have the kubectl that the server gets first in PATH, whatever this machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(programs.kubectl(booted.names, booted.cache).parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session")
+def instance(booted: Instance) -> Instance:
+    """Provision the server; what it was before is recorded."""
+    if not left.record_path(booted).exists():
+        left.record_path(booted).write_text(json.dumps(left.whole(booted)))
+    done = playbook.run(booted, "-vvv", timeout=2400)
+    if not first_log(booted).exists():
+        first_log(booted).write_text(done.output)
+    assert done.code == 0, done.output[-4000:]
+    return booted
 
 
 class Server:
@@ -63,7 +107,27 @@ class Server:
     def apply(self, *, seconds: int = 0, ok: bool = True) -> playbook.Result:
         """Bring the pipelines to what the inventory says, with another deadline where one is given."""
         more = ["-e", json.dumps({"kubeflow_pipelines_timeout": seconds})] if seconds else []
-        return self.play("site.yml", "--tags", "preflight,neurodesktop,minikube,kubeflow_pipelines", *more, ok=ok)
+        return self.play("site.yml", "--tags", TAGS, *more, ok=ok)
+
+    def killed(self, words: str, *arguments: str) -> None:
+        """Run site.yml, and kill it with all its children when it has printed something."""
+        argv = playbook.command(self.instance, *arguments)
+        env = {**playbook.environment(), "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(argv, env=env, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)  # fmt: skip
+        assert process.stdout
+        seen = []
+        try:
+            for line in process.stdout:
+                seen.append(line)
+                if words in line:
+                    break
+            else:
+                pytest.fail(f"it ended without saying {words!r}: {''.join(seen)[-3000:]}")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def root(self, command: str, **options: Any) -> str:
         """Run a shell command as root and return what it prints."""

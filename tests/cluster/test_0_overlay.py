@@ -64,6 +64,7 @@ def measure(name: str, folder: Path) -> dict[str, Any]:
     return {"release": before, "overlay": after, "differences": reasons}
 
 
+@pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("name", sorted(COUNT))
 def test_every_object_is_the_one_that_is_expected(name: str, tmp_path: Path) -> None:
     found = measure(name, tmp_path)

@@ -1,9 +1,9 @@
 """The source archives of Kubeflow Pipelines that an installation downloads, in the mirror's files.
 
-The real manifests are taken from a folder ``shared/upstream/kfp-VERSION`` beside the checkout, or from
-``NEUROBATCH_KFP_UPSTREAM``, when there is one; otherwise manifests.py writes some with the same names. Which of the
-two it was is in the archive's file ``REHEARSAL``. Never in the checkout, never with the real archive's bytes: the
-archive has the folders that an installation reads and nothing else, and no dates.
+The real manifests are taken from folders ``kfp-VERSION`` in ``NEUROBATCH_KFP_UPSTREAM``, or else in ``shared/upstream``
+beside the checkout, or in ``upstream`` of the cache, where download.py puts them; where there are none, manifests.py
+writes some with the same names. Which of the two it was is in the archive's file ``REHEARSAL``. Never in the checkout,
+never with the real archive's bytes: the archive has the folders that an installation reads and nothing else, no dates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.rehearsal.common import say
 from tests.rehearsal.kfp import manifests
-from tests.rehearsal.names import CHECKOUT
+from tests.rehearsal.names import CHECKOUT, cache_root
 
 VERSIONS = ("2.0.0", "2.5.0")
 PLACE = "github.com/kubeflow/pipelines/archive/refs/tags/{version}.tar.gz"
@@ -25,9 +25,13 @@ PLACE = "github.com/kubeflow/pipelines/archive/refs/tags/{version}.tar.gz"
 
 def upstream(version: str, checkout: Path = CHECKOUT) -> Path | None:
     """Return the folder with the real manifests of a release, or None."""
-    parent = Path(os.environ.get("NEUROBATCH_KFP_UPSTREAM") or checkout.parent / "shared" / "upstream")
-    folder = parent / f"kfp-{version}" / "manifests" / "kustomize"
-    return folder if (folder / "env" / "platform-agnostic" / "kustomization.yaml").is_file() else None
+    named = os.environ.get("NEUROBATCH_KFP_UPSTREAM")
+    places = [checkout.parent / "shared" / "upstream", cache_root(checkout=checkout) / "upstream"]
+    for parent in [Path(named)] if named else places:
+        folder = parent / f"kfp-{version}" / "manifests" / "kustomize"
+        if (folder / "env" / "platform-agnostic" / "kustomization.yaml").is_file():
+            return folder
+    return None
 
 
 def real(folder: Path) -> dict[str, bytes]:

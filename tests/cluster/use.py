@@ -1,0 +1,107 @@
+"""What somebody can do with a secret, tried on the server."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from tests.cluster.conftest import KUBECTL, Server
+from tests.server import remote
+
+SECRETS = "/etc/neurobatch/secrets"
+#: As Neurobatch asks it, in the pod and over TCP; the password comes by standard input and may be empty.
+SQL = (
+    "exec -i deployment/mysql -c mysql -- sh -c "
+    "'read -r MYSQL_PWD; export MYSQL_PWD; "
+    'exec mysql --protocol=TCP --host=127.0.0.1 --user=root --batch -e "SELECT 1"\''
+)
+#: Run by the server's own command line's Python: the object store's answer to keys.
+STORE = """
+import json, sys
+from neurobatch.remote.cluster.objectstore import Keys, ask
+print(ask("127.0.0.1:9000", Keys({access!r}, {secret!r}), "GET", "/mlpipeline")[0])
+"""
+
+
+def secrets(server: Server) -> dict[str, str]:
+    """Return the secrets in the server's files, by folder and name."""
+    listed = server.root(f"cd {SECRETS} && for f in */*; do printf '%s=%s\\n' $f $(cat $f); done")
+    return dict(line.split("=", 1) for line in listed.splitlines())
+
+
+def journal(server: Server) -> list[str]:
+    """Return the secrets that stand in the server's journal, by folder and name; modules of Ansible write there."""
+    return server.root(
+        f"cd {SECRETS} && journalctl --no-pager > /run/journal-of-test; trap 'rm /run/journal-of-test' EXIT;"
+        "for f in */*; do if grep -qFf $f /run/journal-of-test; then echo $f; fi; done"
+    ).split()
+
+
+def database(server: Server, password: str) -> bool:
+    """Tell whether the database lets root in."""
+    # printf is a builtin: the password is in no process list.
+    said = server.root(f"printf '%s\\n' '{password}' | {KUBECTL} {SQL} 2>&1 || true")
+    assert said.endswith("\n1") or "Access denied" in said, said
+    return said.endswith("\n1")
+
+
+def store(server: Server, access: str, secret: str) -> int:
+    """Return the HTTP status of a list of the pipelines' bucket."""
+    return int(server.root(f"/opt/neurobatch/bin/python - <<'END'\n{STORE.format(access=access, secret=secret)}END"))
+
+
+def jupyter(server: Server, token: str) -> int:
+    """Return the HTTP status of JupyterLab's answer to a token."""
+    headers = {"Authorization": f"token {token}"}
+    return int(remote.call(server.instance, remote.http, "127.0.0.1", 8888, "/api/contents", headers)[0])
+
+
+def desktop(server: Server, password: str) -> int:
+    """Return the HTTP status of the desktop's gateway for jovyan."""
+    basic = base64.b64encode(f"jovyan:{password}".encode()).decode()
+    address = server.root("docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' neurodesktop")
+    return int(remote.call(server.instance, remote.http, address, 8080, "/", {"Authorization": f"Basic {basic}"})[0])
+
+
+def elyra(server: Server) -> dict[str, Any]:
+    """Return the settings of Elyra's runtime as the scientist's Elyra reads them."""
+    said = server.root(
+        "docker exec --user jovyan neurodesktop sh -c 'cat ~/.local/share/jupyter/metadata/runtimes/*.json'"
+    )
+    return dict(json.loads(said)["metadata"])
+
+
+def in_cluster(server: Server, name: str) -> dict[str, str]:
+    """Return a Secret of the pipelines' namespace, decoded."""
+    data = json.loads(server.kubectl(f"get secret {name} -o json"))["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+#: Run by the server's own command line's Python: what the store and the API hold, by the secrets that hold now.
+ARTIFACTS = """
+import re
+from pathlib import Path
+from neurobatch.remote.cluster.objectstore import Keys, ask
+
+folder = Path("/etc/neurobatch/secrets/kubeflow_pipelines")
+keys = Keys(*((folder / name).read_text() for name in ("minio_access_key", "minio_secret_key")))
+status, said = ask("127.0.0.1:9000", keys, "GET", "/mlpipeline")
+print(status, *sorted(re.findall("<Key>([^<]*)</Key>", said.decode())))
+"""
+RUNS = """
+import json, urllib.request
+
+url = "http://127.0.0.1:31380/pipeline/apis/v2beta1/runs?page_size=100"
+print(*sorted(run["run_id"] for run in json.load(urllib.request.urlopen(url)).get("runs", [])))
+"""
+
+
+def artifacts(server: Server) -> list[str]:
+    """Return the store's answer to the keys in the files, and its objects."""
+    return server.root(f"/opt/neurobatch/bin/python - <<'END'\n{ARTIFACTS}END").split()
+
+
+def runs(server: Server) -> list[str]:
+    """Return the runs that the API knows."""
+    return server.root(f"/opt/neurobatch/bin/python - <<'END'\n{RUNS}END").split()
