@@ -1,6 +1,6 @@
 # make demo rehearses the installation on a throwaway server of this machine; make test proves the project.
 .DEFAULT_GOAL := help
-.PHONY: help test-admin test-cluster test-access test-cvmfs test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
+.PHONY: help test-admin test-local test-cluster test-access test-cvmfs test-servers venv demo demo-down demo-ssh test test-batch lint unit molecule lock docs specs
 PYTHON_VENV := .venv/bin/python
 
 help: ## show the targets
@@ -20,6 +20,9 @@ demo-ssh: venv ## log in to the throwaway server
 
 test: venv ## run every check: lint, unit tests, and a server's whole life over SSH
 	@scripts/run-tests lint unit molecule
+
+test-local: venv ## notebooks in containers of this machine's Docker: neurobatch run --local
+	@.venv/bin/pytest -v tests/local
 
 test-batch: venv ## notebooks over subjects on a cluster of their own, with a reboot
 	@.venv/bin/pytest -v tests/batch

@@ -84,9 +84,9 @@ def test_a_table_that_is_not_there_or_no_text(bench: Bench) -> None:
         (["--output=/etc/passwd"], "leads out of the subject's folder"),
         (["--output=../x"], "leads out of the subject's folder"),
         (["--cpu=many"], "--cpu many: write a number of CPUs"),
-        (["--cpu=64"], "--cpu 64: the cluster's node has 4, so this would wait for ever"),
+        (["--cpu=64"], "--cpu 64: the node has 4, so this would wait for ever"),
         (["--memory=4"], "--memory 4: write an amount such as 4G"),
-        (["--memory=1T"], "--memory 1T: the cluster's node has 8192 MiB in all"),
+        (["--memory=1T"], "--memory 1T: the node has 8192 MiB in all"),
         (["--gpu=some"], "'some' is no whole number"),
         (["--image=two words"], "--image 'two words' is no name of an image"),
         (["--mount=data=/cvmfs"], "--mount data=/cvmfs: write a folder in the step that is not taken"),
@@ -138,7 +138,7 @@ def test_no_endpoint_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(settings, "PLACES", (tmp_path / "none",))
     monkeypatch.delenv(settings.VARIABLE, raising=False)
     with pytest.raises(RefusalError, match="No pipeline API is named"):
-        settings.load({})
+        _ = settings.load({}).api
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert {"yaml", "jsonschema", "ansible"}.isdisjoint(run.stdout.split())
 
 
-@pytest.mark.parametrize("verb", ["run", "resume", "resubmit", "list", "status", "logs", "cancel", "fetch", "smoke"])
+@pytest.mark.parametrize(
+    "verb", ["run", "submit", "pipeline", "resume", "resubmit", "list", "status", "logs", "cancel", "fetch", "smoke"]
+)
 def test_help_names_the_exit_codes(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([verb, "--help"])

@@ -59,11 +59,20 @@ def strictly(protos: str, documents: list[list[Any]]) -> list[int]:
     return [int(line) for line in run.stdout.split()]
 
 
+#: The nodes of an Elyra pipeline: alone, in a row and in parallel, each with something else that is filled in.
+NODES: list[dict[str, Any]] = [
+    {"name": "first", "image": "tools:1", "parents": []},
+    *({"name": f"then-{name}", "image": "tools:2", "parents": ["first"], **row} for name, row in ALONE.items()),
+    {"name": "last", "image": "tools:1", "parents": [f"then-{name}" for name in ALONE]},
+]
+
+
 def emitted(stack: str) -> list[list[Any]]:
     """Return every spec that any command can submit on a stack."""
     found = settings.Settings(compiled_for=stack, claim="lab", tools_claim="tools")
     specs = [jobs.spec(found, {"image": "tools:1", **request}) for request in REQUESTS]
     specs.append(template.fill(template.load("smoke", stack), "tools:1", {"cvmfs-neurodesk": "tools"}))
+    specs.append(jobs.merged(found, NODES, "neurobatch-analysis"))
     return [[dict(spec.pipeline), dict(spec.platform)] for spec in specs]
 
 
@@ -98,7 +107,7 @@ def test_protos_take_all_that_is_submitted(compiled: Path, stack: str, protos: s
     committed = [list(yaml.safe_load_all(path.read_text())) for path in sorted(compiled.glob(f"*-{stack}.yaml"))]
     assert strictly(protos, committed) == [1, 3]
     made = emitted(stack)
-    assert strictly(protos, made) == [*[1] * len(REQUESTS), 3]
+    assert strictly(protos, made) == [*[1] * len(REQUESTS), 3, len(NODES)]
 
 
 @pytest.mark.slow

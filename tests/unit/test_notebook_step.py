@@ -24,7 +24,7 @@ import json, os, sys, time
 source, target = sys.argv[1:3]
 book = json.load(open(source))
 parameters = json.load(open(sys.argv[sys.argv.index("--parameters_file") + 1]))
-does = parameters["does"]
+does = parameters.get("does") or os.environ["DOES"]
 injected = {"cell_type": "code", "metadata": {"tags": ["injected-parameters"]}, "source": "", "outputs": []}
 cell = {"cell_type": "code", "metadata": {}, "source": "first()\\nsecond()", "outputs": [], "execution_count": 2}
 if does == "fail":

@@ -16,6 +16,10 @@ examples:
       a parameter for all, outputs that must be there afterwards, and what each subject needs
   neurobatch run bet.ipynb -p subject=sub-01 --wait
       once, for one subject
+  neurobatch run stats.ipynb --over participants.tsv --after bet-20261121-101500 --wait
+      each subject as soon as the same subject of the other run has succeeded
+  neurobatch run bet.ipynb -p subject=sub-01 --local --wait
+      on this machine's Docker, in the same image, with the same folders
 
 Parameters are papermill's: what the cell tagged "parameters" assigns. The notebook's working folder is the subject's:
 results/RUN/SUBJECT/ beside the notebook, where the executed notebook, outputs, log.txt and status.json end up. The same
@@ -27,16 +31,7 @@ def add(commands: Any) -> None:
     """Add the verbs to the parser of `neurobatch`."""
     run = _verb(commands, "run", "run a notebook as batch jobs, one for each subject", _RUN_EXAMPLES)
     run.add_argument("notebook", metavar="NB.ipynb", help="a notebook in the lab's storage")
-    run.add_argument("--over", default="", metavar="TABLE", help="subjects: a .tsv or .csv with a header")
-    run.add_argument(
-        "-p",
-        "--parameter",
-        action="append",
-        default=[],
-        type=_pair,
-        metavar="NAME=VALUE",
-        help="set a parameter for all",
-    )
+    _rows(run)
     run.add_argument(
         "--output", action="append", default=[], metavar="PATTERN", help="what each subject must write (repeatable)"
     )
@@ -53,9 +48,14 @@ def add(commands: Any) -> None:
         metavar="CLAIM=DIR",
         help="mount a further claim in each step",
     )
-    run.add_argument("--name", default="", help="name of the run (default: the notebook's, and the time)")
-    run.add_argument("--new", action="store_true", help="start over even where an interrupted run could go on")
+    run.add_argument(
+        "--local",
+        action="store_true",
+        help="run on this machine's Docker in place of the cluster, to try a notebook out; needs no Kubeflow Pipelines",
+    )
+    _made(run)
     _driving(run)
+    _add_pipelines(commands)
 
     for name, help_text, example in (
         ("resume", "go on with a run that was interrupted", "neurobatch resume bet-20261121-101500 --wait"),
@@ -109,6 +109,70 @@ def add(commands: Any) -> None:
     fetch.add_argument("--to", default="", metavar="DIR", help="folder for SUBJECT/… (default: the run's own)")
 
 
+_SUBMIT_EXAMPLES = """\
+examples:
+  neurobatch submit pipeline.yaml -p threshold=0.4 --wait
+      a pipeline that the kfp SDK has compiled, once
+  neurobatch submit pipeline.yaml --over participants.tsv --wait
+      once for each row; columns that are parameters of the pipeline are set
+
+The run is noted in results/RUN/ beside the spec (or in the storage, where the spec lies elsewhere), so that status,
+cancel, resubmit and --after know it. What its steps print and make is in the pages of Kubeflow Pipelines.
+"""
+_PIPELINE_EXAMPLES = """\
+examples:
+  neurobatch pipeline analysis.pipeline --wait
+      what Elyra's editor runs, without Elyra: notebooks, Python and R scripts as steps
+  neurobatch pipeline analysis.pipeline --over participants.tsv --max-parallel 2 --wait
+      once for each row; columns that are parameters of the pipeline (Pipeline Properties) are set
+
+Each node works in results/RUN/SUBJECT/NODE/; what it declares as output is copied to the nodes after it. Nodes for
+other components, secrets and tolerations are refused: press Run in the editor for these.
+"""
+
+
+def _add_pipelines(commands: Any) -> None:
+    """Add the verbs that take a pipeline in place of a notebook."""
+    submit = _verb(commands, "submit", "run a pipeline that was compiled elsewhere", _SUBMIT_EXAMPLES)
+    submit.add_argument("spec", metavar="SPEC.yaml", help="what kfp.compiler.Compiler().compile wrote; YAML or JSON")
+    _rows(submit)
+    _made(submit)
+    _driving(submit)
+    pipeline = _verb(commands, "pipeline", "run a pipeline made in Elyra's editor", _PIPELINE_EXAMPLES)
+    pipeline.add_argument("pipeline", metavar="FILE.pipeline", help="a pipeline in the lab's storage")
+    _rows(pipeline)
+    pipeline.add_argument("--image", default="", help="for nodes that name none (default: the installation's)")
+    pipeline.add_argument("--timeout", type=_seconds, default=0, metavar="S", help="end a node that takes longer")
+    _made(pipeline)
+    _driving(pipeline)
+
+
+def _rows(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--over", default="", metavar="TABLE", help="subjects: a .tsv or .csv with a header")
+    verb.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="NAME=VALUE",
+        help="set a parameter for all",
+    )
+
+
+def _made(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--name", default="", help="name of the run (default: the file's, and the time)")
+    verb.add_argument("--new", action="store_true", help="start over even where an interrupted run could go on")
+    verb.add_argument(
+        "--after",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="submit a subject when the same one of RUN has succeeded, all of RUN where it has none of this name "
+        "(repeatable)",
+    )
+
+
 def parse(top: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse a command line; names of subjects may also come after an option, which argparse does not take by itself."""
     args, left = top.parse_known_args(argv)
@@ -132,7 +196,7 @@ def _verb(commands: Any, name: str, summary: str, examples: str) -> argparse.Arg
     place.add_argument("--endpoint", metavar="URL", help="pipeline API, e.g. http://127.0.0.1:31380/pipeline")
     place.add_argument("--storage", metavar="DIR", help="the lab's storage as seen here")
     place.add_argument("--kubeconfig", metavar="FILE", help="to say why a pod waits, where it may be read")
-    verb.set_defaults(run=_command(name))
+    verb.set_defaults(run=_command(name), local=False, after=[])
     return verb
 
 

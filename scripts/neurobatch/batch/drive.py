@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from neurobatch.batch import jobs
-from neurobatch.batch.journal import ACTIVE, CANCEL, OVER, SUBMITTING, WAITING, Batch, Subject
+from neurobatch.batch.after import Gate
+from neurobatch.batch.journal import ACTIVE, CANCEL, NOTEBOOK, OVER, SPEC, SUBMITTING, WAITING, Batch, Subject
 from neurobatch.batch.refusal import UnansweredError
 from neurobatch.batch.settings import Settings
 from neurobatch.kfp.client import Client, KfpError, lost
@@ -57,6 +58,7 @@ class Driver:
         *,
         tell: Callable[[Batch, Subject | None, str], None],
         cluster: Kubectl | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """Remember everything; nothing is asked yet.
 
@@ -67,10 +69,12 @@ class Driver:
             limits: see there.
             tell: called with a subject that has changed, or with None and a line for people.
             cluster: where pods can be looked at; None where this user may not.
+            gate: says which subjects have to wait for another run; None: none has to.
         """
         self.client, self.batch, self.settings, self.limits = client, batch, settings, limits
-        self.tell, self.cluster = tell, cluster
-        self.spec = jobs.spec(settings, batch.request)
+        self.tell, self.cluster, self.gate = tell, cluster, gate
+        self.spec = jobs.spec_of(settings, batch)
+        self.steps = self.spec.steps
         self.began = time.monotonic()
         self._silent_since = 0.0
         self._retry: dict[str, float] = {}
@@ -88,6 +92,8 @@ class Driver:
         """
         while True:
             try:
+                if self.gate:
+                    self.gate.look()
                 if (self.batch.folder / CANCEL).exists():
                     self._cancel()
                 self._submit()
@@ -121,13 +127,20 @@ class Driver:
             if subject.state == SUBMITTING and time.monotonic() >= self._retry.get(subject.name, 0.0):
                 # Sent before, by this program or by one that is gone: looked for before it is sent again.
                 self._send(subject, fresh=False)
-            elif subject.state == WAITING and under_way < self.limits.parallel:
+            elif subject.state == WAITING and under_way < self.limits.parallel and self._may_begin(subject):
                 self._send(subject, fresh=True)
+
+    def _may_begin(self, subject: Subject) -> bool:
+        """Return whether nothing that a subject waits for is left; one that waits in vain is over with this."""
+        why = self.gate.closed(subject.name) if self.gate else ""
+        if why:
+            self._end(subject, "SKIPPED", why)
+        return not why and not (self.gate and self.gate.waits(subject.name))
 
     def _send(self, subject: Subject, *, fresh: bool) -> None:
         if not self.batch.experiment_id:
             self.batch.experiment_id = self.client.ensure_experiment(f"neurobatch {self.batch.request['notebook']}")
-        path = jobs.prepare(self.settings, self.batch, subject)
+        parameters = jobs.parameters(self.settings, self.batch, subject)
         subject.state = SUBMITTING
         self.batch.save()
         try:
@@ -137,7 +150,7 @@ class Driver:
                 self.batch.key(subject),
                 pipeline_spec=self.spec.pipeline,
                 platform_spec=self.spec.platform,
-                parameters={"job": path},
+                parameters=parameters,
                 fresh=fresh,
             )
         except KfpError as error:
@@ -192,17 +205,19 @@ class Driver:
         if run.state == "SUCCEEDED":
             self._end(subject, "SUCCEEDED", "")
             return
-        self._end(subject, run.state, why_ended(run, said))
+        self._end(subject, run.state, why_ended(run, said, self.steps))
 
     def _judge(self, subject: Subject, run: Run) -> None:
         """End a run whose step has not begun and never will."""
-        if jobs.said(self.batch, subject):
+        spoke = jobs.said_by_step(self.batch, subject)
+        steps = [step for step in steps_of(run, self.steps) if step.state not in OVER and step.name not in spoke]
+        if not steps or (spoke and self.batch.kind == NOTEBOOK):
             self._vain.pop(subject.run_id, None)
             return
-        texts = [step.error for step in steps_of(run, [jobs.STEP]) if step.error]
+        texts = [step.error for step in steps if step.error]
         hopeless = [text for text in texts if in_vain(text)]
         if self.cluster and not hopeless:
-            pods = self.cluster.pods(run.run_id, [jobs.STEP])
+            pods = [pod for pod in self.cluster.pods(run.run_id, self.steps) if pod.step not in spoke]
             texts += [pod.reason for pod in pods if pod.reason]
             hopeless = [pod.reason for pod in pods if pod.hopeless]
         now = time.time()
@@ -211,7 +226,11 @@ class Driver:
         elif now - self._vain.setdefault(subject.run_id, now) >= self.limits.grace:
             self._give_up(subject, reason(*hopeless))
             return
-        if now - subject.submitted > self.limits.start:
+        # Of a pipeline compiled elsewhere nobody knows whether a step that "runs" waits for its pod.
+        begun = spoke or (
+            self.batch.kind == SPEC and any(step.state != "PENDING" for step in steps_of(run, self.steps))
+        )
+        if not begun and now - subject.submitted > self.limits.start:
             told = f": {reason(*texts)}" if texts else " and nothing says why (a missing image or claim, no room left)"
             self._give_up(subject, f"it has not begun after {self.limits.start:.0f} s{told}")
 
@@ -242,26 +261,36 @@ class Driver:
         self.tell(self.batch, subject, "")
 
 
-def why_ended(run: Run, said: Mapping[str, Any]) -> str:
+def why_ended(run: Run, said: Mapping[str, Any], steps: Sequence[str]) -> str:
     """Return why a run that did not succeed has ended.
 
     Args:
         run: as the API has it.
         said: what its step said of itself; empty where it never began.
+        steps: the names of its steps.
     """
     where = f", in {said['cell']}" if said.get("cell") else ""
     if run.state == "CANCELED":
         return f"canceled{where}"
     if said.get("state") == "failed":
         return str(said.get("reason") or "its step gives no reason")
-    told = reason(*(step.error for step in steps_of(run, [jobs.STEP]) if step.error), run.error)
-    if said:
+    failed = [step for step in steps_of(run, steps) if step.error]
+    told = reason(*(step.error for step in failed), run.error)
+    if failed and len(steps) > 1:
+        told = f"{failed[0].name}: {told}"
+    if said.get("state") in ("running", "ended"):
         return f"killed while it ran (a reboot, no memory left, or its pod was deleted){where}: {told[:120]}"
     return told
 
 
 def refreshed(client: Client, batch: Batch) -> None:
-    """Bring the states of runs under way up to date with one request, for a look at a batch that nobody drives now."""
+    """Bring the states of runs under way up to date with one request, for a look at a batch that nobody drives now.
+
+    Args:
+        client: the pipeline API.
+        batch: the batch; its journal is left as it is.
+    """
+    steps = jobs.steps(batch)
     waiting = {subject.run_id: subject for subject in batch.subjects if subject.state in ACTIVE}
     if not waiting:
         return
@@ -274,4 +303,4 @@ def refreshed(client: Client, batch: Batch) -> None:
         if run.over:
             subject.ended = run.ended or time.time()
             subject.cell, subject.archive = str(said.get("cell") or ""), str(said.get("archive") or "")
-            subject.reason = why_ended(run, said) if run.state != "SUCCEEDED" else ""
+            subject.reason = why_ended(run, said, steps) if run.state != "SUCCEEDED" else ""

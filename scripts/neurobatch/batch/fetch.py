@@ -26,16 +26,22 @@ def subject(client: Client, batch: Batch, wanted: Subject, target: Path) -> dict
         RefusalError: there is no archive, or it cannot be unpacked there.
         KfpError: the object store does not give it.
     """
-    url = urlsplit(wanted.archive)
-    if url.scheme not in ("minio", "s3", "gs"):
+    done: dict[str, list[str]] = {"written": [], "kept": []}
+    archives = [part.rpartition("=") for part in wanted.archive.split()]
+    if not archives:
         raise RefusalError(f"{wanted.name} of {batch.name} has no archive in the object store: it is {wanted.state}.")
-    content = client.artifact(url.scheme, url.netloc, url.path.lstrip("/"), limit=LARGEST)
-    try:
-        return _unpack(content, target)
-    except zipfile.BadZipFile:
-        raise RefusalError(f"What the object store has as {wanted.archive} is no archive of results.") from None
-    except OSError as error:
-        raise RefusalError(f"{error.filename or target} cannot be written: {error.strerror}.") from error
+    for step, _, address in archives:
+        url = urlsplit(address)
+        content = client.artifact(url.scheme, url.netloc, url.path.lstrip("/"), limit=LARGEST)
+        try:
+            new = _unpack(content, target / step)
+        except zipfile.BadZipFile:
+            raise RefusalError(f"What the object store has as {address} is no archive of results.") from None
+        except OSError as error:
+            raise RefusalError(f"{error.filename or target} cannot be written: {error.strerror}.") from error
+        for kind, names in new.items():
+            done[kind] += [f"{step}/{name}" if step else name for name in names]
+    return done
 
 
 def _unpack(content: bytes, target: Path) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -30,6 +30,7 @@ from neurobatch.batch.refusal import RefusalError
 
 FILE, LOCK, CANCEL, FAILED_FOLDER, INDEX = "batch.json", ".lock", ".cancel", "failed", ".neurobatch"
 SCHEMA = 1
+NOTEBOOK, NODES, SPEC = "notebook", "nodes", "spec"
 WAITING, SUBMITTING = "WAITING", "SUBMITTING"
 #: States in which a subject stays until somebody resubmits it.
 OVER = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
@@ -64,6 +65,11 @@ class Batch:
     request: dict[str, Any]
     subjects: list[Subject] = field(default_factory=list)
     experiment_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What each subject is: one notebook, the nodes of an Elyra pipeline, or a pipeline compiled elsewhere."""
+        return str(self.request.get("kind") or NOTEBOOK)
 
     @property
     def notebook(self) -> Path:
@@ -199,7 +205,14 @@ def fingerprint(request: dict[str, Any], subjects: list[Subject]) -> str:
 
 
 def create(
-    home: Path, storage: Path, name: str, *, request: dict[str, Any], subjects: list[Subject], content: bytes
+    home: Path,
+    storage: Path,
+    name: str,
+    *,
+    request: dict[str, Any],
+    subjects: list[Subject],
+    content: bytes,
+    fill: Callable[[Path], None] = lambda folder: None,
 ) -> Batch:
     """Make a batch's folder in ``home`` with its journal and the notebook, and note it in the storage's index.
 
@@ -210,6 +223,7 @@ def create(
         request: what was asked for.
         subjects: all of them.
         content: the notebook's bytes.
+        fill: puts further files into the new folder.
 
     Raises:
         RefusalError: the name is taken, or a folder cannot be written.
@@ -231,6 +245,7 @@ def create(
                 if name:
                     raise RefusalError(f"There is a run {name!r} already; choose another --name.") from None
         (folder / str(request["notebook"])).write_bytes(content)
+        fill(folder)
     except OSError as error:
         raise RefusalError(f"{error.filename} cannot be written: {error.strerror}.") from error
     batch = Batch(folder, candidate, uuid.uuid4().hex[:10], time.time(), request, subjects)

@@ -48,6 +48,20 @@ class Settings:
     kubeconfig: str = "/etc/neurobatch/kubeconfig"
     kubectl: str = "/usr/local/bin/kubectl"
 
+    @property
+    def api(self) -> str:
+        """The URL of the pipeline API.
+
+        Raises:
+            RefusalError: none is named anywhere.
+        """
+        if not self.endpoint:
+            raise RefusalError(
+                f"No pipeline API is named: {' and '.join(map(str, PLACES))} are missing. --endpoint names one, e.g. "
+                "http://127.0.0.1:31380/pipeline."
+            )
+        return self.endpoint
+
     def inside(self, path: Path) -> str:
         """Return the path in a pod of something in the storage.
 
@@ -69,7 +83,7 @@ def load(given: Mapping[str, str | None]) -> Settings:
     """Return the settings of this machine with what was ``given`` on the command line (None: not given) on top.
 
     Raises:
-        RefusalError: a file that cannot be understood, or no endpoint anywhere.
+        RefusalError: a file that cannot be understood.
     """
     named = os.environ.get(VARIABLE)
     paths = [Path(named)] if named else list(PLACES)
@@ -88,13 +102,7 @@ def load(given: Mapping[str, str | None]) -> Settings:
         raise RefusalError(f"{paths[0]} is not what an installation writes; write it anew: --tags smoke_pipeline.")
     values = {**found, **{name: value for name, value in given.items() if value is not None}}
     settings = replace(Settings(), **{**values, "storage": Path(values.get("storage", Settings.storage))})
-    settings = replace(settings, cpus=float(settings.cpus), memory_mib=int(settings.memory_mib))
-    if not settings.endpoint:
-        raise RefusalError(
-            f"No pipeline API is named: {' and '.join(map(str, paths))} are missing. --endpoint names one, e.g. "
-            "http://127.0.0.1:31380/pipeline."
-        )
-    return settings
+    return replace(settings, cpus=float(settings.cpus), memory_mib=int(settings.memory_mib))
 
 
 def parallel(settings: Settings, cpu: float, memory_mib: float) -> int:

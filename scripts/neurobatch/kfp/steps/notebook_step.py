@@ -1,8 +1,8 @@
-"""Run one notebook for one subject, inside a step: papermill, in the subject's folder, with a last word on how it went.
+"""Run one notebook or script for one subject, inside a step, in the subject's folder, with a last word on how it went.
 
 Arguments: the job file (written by whoever submitted), where an archive of the results goes (a file), and that file's
 address in the object store. Everything else is beside the job file: log.txt grows while the notebook runs, status.json
-says when it began and how it ended, the executed notebook and the outputs stay there.
+says when it began and how it ended, the executed notebook and the outputs stay there. Notebooks go through papermill.
 
 Ends with 0, or 1 when the notebook failed or an output is missing, 2 when it could not begin, 3 when its time was over.
 """
@@ -13,6 +13,7 @@ import contextlib
 import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,7 +70,9 @@ class Step:
     def __init__(self, job: dict[str, Any], log: TextIO) -> None:
         """Begin the job in its folder, which is the current one."""
         self.job, self.log = job, log
-        self.executed = os.path.basename(job["notebook"])
+        name = os.path.basename(job["notebook"])
+        #: What papermill writes; a script leaves only what it prints.
+        self.executed = name if name.endswith(".ipynb") else ""
         self.started = time.time()
         self.status: dict[str, Any] = {}
         self.child: subprocess.Popen[str] | None = None
@@ -114,19 +117,24 @@ class Step:
         # Without a home that it may write, Jupyter ends before the first cell.
         if not os.access(os.path.expanduser("~"), os.W_OK):
             more["HOME"] = "/tmp"  # noqa: S108
-        command = [sys.executable, "-m", "papermill", self.job["notebook"], self.executed, "--cwd", ".", "--log-output"]
-        command += ["--no-progress-bar", "--parameters_file", "parameters.json", *self.kernel()]
+        more.update(self.job.get("env") or {})
+        for source in self.job.get("inputs") or []:
+            take(source["folder"], source["patterns"])
+        command = self.command()
         self.say(f"{self.job['subject']}, attempt {self.job['attempt']}, on {os.uname().nodename}")
-        self.child = subprocess.Popen(
-            command,
-            env=dict(os.environ, **more),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        try:
+            self.child = subprocess.Popen(
+                command,
+                env=dict(os.environ, **more),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EndedError(f"this image has no {command[0]}; --image names another one", 2) from error
         late = threading.Event()
 
         def time_is_over() -> None:
@@ -149,10 +157,19 @@ class Step:
         if late.is_set():
             raise EndedError(f"not over after {self.job['timeout']:g} s, ended{within}", 3, where)
         if code:
-            raise EndedError(f"{where}: {what}" if where else beginning(code, last), cell=where)
+            told = beginning(code, last) if self.executed else f"{command[-1]} ended with exit code {code}: {last}"
+            raise EndedError(f"{where}: {what}" if where else told, cell=where)
         missing = [name for name in self.job["outputs"] if not glob.glob(name, recursive=True)]
         if missing:
             raise EndedError(f"the declared output {', '.join(missing)} was not written")
+
+    def command(self) -> list[str]:
+        """Return what runs the notebook, or the script by its ending."""
+        path = self.job["notebook"]
+        if self.executed:
+            command = [sys.executable, "-m", "papermill", path, self.executed, "--cwd", ".", "--log-output"]
+            return [*command, "--no-progress-bar", "--parameters_file", "parameters.json", *self.kernel()]
+        return ["Rscript" if path.lower().endswith(".r") else sys.executable, path]
 
     def kernel(self) -> list[str]:
         """Return the option for a kernel of the notebook's language where the image lacks the one that it names."""
@@ -199,7 +216,7 @@ class Step:
 
     def keep(self, archive: str, address: str) -> None:
         """Put the executed notebook and the outputs into one archive for the object store."""
-        files = [self.executed, "log.txt"]
+        files = [*filter(None, [self.executed]), "log.txt"]
         for name in self.job["outputs"]:
             for path in sorted(glob.glob(name, recursive=True)):
                 inside = [os.path.join(base, file) for base, _, found in os.walk(path) for file in sorted(found)]
@@ -229,10 +246,27 @@ class Step:
                     os.chown(path, self.folder.st_uid, self.folder.st_gid, follow_symlinks=False)
 
 
+def take(folder: str, patterns: list[str]) -> None:
+    """Copy what fits the patterns below a folder to the same place below the current one; raise where nothing fits."""
+    for pattern in patterns:
+        found = sorted(glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True))
+        if not found:
+            raise EndedError(f"the input {pattern} is not in {folder}", 2)
+        for path in found:
+            target = os.path.relpath(path, folder)
+            os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+            if os.path.isdir(path):
+                shutil.copytree(path, target, dirs_exist_ok=True)
+            else:
+                shutil.copy2(path, target)
+
+
 def beginning(code: int, last: str) -> str:
     """Return why papermill ended before any cell did."""
     if "No module named papermill" in last:
         return "this image has no papermill; --image names another one, the stack's runtime image has it"
+    if "Kernel died" in last:
+        return "its kernel died (no memory left? --memory gives it more)"
     if code < 0:
         return f"the notebook was killed by signal {-code} (9: out of memory?)"
     return f"papermill ended with exit code {code}: {last}"

@@ -1,0 +1,1 @@
+"""`neurobatch run --local` with this machine's real Docker, papermill and kernel."""
