@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neurobatch import picture, stackdocs
-from neurobatch.pages import preflight, sizing
+from neurobatch.pages import completion, preflight, sizing
 from neurobatch.pages.tables import table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -24,6 +24,7 @@ def outdated() -> dict[Path, str]:
     """Return the generated files that differ from what they should be, by path, with the text they should have."""
     pages = {page: fill(page.read_text(encoding="utf-8"), parts()) for page, parts in PAGES.items()}
     pages[PICTURE] = picture.render()
+    pages.update(completion.outdated())
     return {
         path: text for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text
     }

@@ -29,6 +29,8 @@ def parts(package: Path = PACKAGE) -> Iterator[tuple[str, str]]:
     sources = [package / "__init__.py", *package.glob("batch/*.py"), *package.glob("kfp/*.py")]
     for path in sorted(sources):
         yield f"neurobatch/{path.relative_to(package)}", path.read_text(encoding="utf-8")
+    for path in sorted(package.glob("batch/completion/neurobatch.*")):
+        yield f"neurobatch/{path.relative_to(package)}", path.read_text(encoding="utf-8")
     for path in sorted(package.glob("kfp/specs/*.yaml")):
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
         yield f"neurobatch/kfp/specs/{path.stem}.json", json.dumps(documents)

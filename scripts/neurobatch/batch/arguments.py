@@ -30,7 +30,7 @@ command again goes on with a run that was interrupted; nothing is submitted twic
 def add(commands: Any) -> None:
     """Add the verbs to the parser of `neurobatch`."""
     run = _verb(commands, "run", "run a notebook as batch jobs, one for each subject", _RUN_EXAMPLES)
-    run.add_argument("notebook", metavar="NB.ipynb", help="a notebook in the lab's storage")
+    _file(run.add_argument("notebook", metavar="NB.ipynb", help="a notebook in the lab's storage"))
     _rows(run)
     run.add_argument(
         "--output", action="append", default=[], metavar="PATTERN", help="what each subject must write (repeatable)"
@@ -70,6 +70,7 @@ def add(commands: Any) -> None:
     listing = _verb(
         commands, "list", "list the runs in the storage, the newest first", "example:\n  neurobatch list --json\n"
     )
+    listing.add_argument("--names", action="store_true", help="print names alone, one a line")
     listing.add_argument("--limit", type=_count, default=20, metavar="N", help="how many (default %(default)s)")
 
     status = _verb(
@@ -106,7 +107,19 @@ def add(commands: Any) -> None:
     )
     _named(fetch)
     fetch.add_argument("subjects", nargs="*", metavar="SUBJECT", help="default: all that succeeded")
-    fetch.add_argument("--to", default="", metavar="DIR", help="folder for SUBJECT/… (default: the run's own)")
+    _folder(fetch.add_argument("--to", default="", metavar="DIR", help="folder for SUBJECT/… (default: the run's own)"))
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete this command",
+        description="Print what makes a shell complete this command: verbs, options, files, names of runs.",
+        epilog="examples:\n"
+        '  eval "$(neurobatch completion bash)"       now; in ~/.bashrc: in every shell from then on\n'
+        "  neurobatch completion zsh > ~/.zfunc/_neurobatch\n\n"
+        "exit codes: 0 printed, 2 wrong usage",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    completion.add_argument("shell", choices=["bash", "zsh"], help="which shell")
+    completion.set_defaults(run=_completion)
 
 
 _SUBMIT_EXAMPLES = """\
@@ -134,12 +147,12 @@ other components, secrets and tolerations are refused: press Run in the editor f
 def _add_pipelines(commands: Any) -> None:
     """Add the verbs that take a pipeline in place of a notebook."""
     submit = _verb(commands, "submit", "run a pipeline that was compiled elsewhere", _SUBMIT_EXAMPLES)
-    submit.add_argument("spec", metavar="SPEC.yaml", help="what kfp.compiler.Compiler().compile wrote; YAML or JSON")
+    _file(submit.add_argument("spec", metavar="SPEC.yaml", help="what kfp.compiler.Compiler().compile wrote"))
     _rows(submit)
     _made(submit)
     _driving(submit)
     pipeline = _verb(commands, "pipeline", "run a pipeline made in Elyra's editor", _PIPELINE_EXAMPLES)
-    pipeline.add_argument("pipeline", metavar="FILE.pipeline", help="a pipeline in the lab's storage")
+    _file(pipeline.add_argument("pipeline", metavar="FILE.pipeline", help="a pipeline in the lab's storage"))
     _rows(pipeline)
     pipeline.add_argument("--image", default="", help="for nodes that name none (default: the installation's)")
     pipeline.add_argument("--timeout", type=_seconds, default=0, metavar="S", help="end a node that takes longer")
@@ -148,7 +161,7 @@ def _add_pipelines(commands: Any) -> None:
 
 
 def _rows(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--over", default="", metavar="TABLE", help="subjects: a .tsv or .csv with a header")
+    _file(verb.add_argument("--over", default="", metavar="TABLE", help="subjects: a .tsv or .csv with a header"))
     verb.add_argument(
         "-p",
         "--parameter",
@@ -163,7 +176,7 @@ def _rows(verb: argparse.ArgumentParser) -> None:
 def _made(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--name", default="", help="name of the run (default: the file's, and the time)")
     verb.add_argument("--new", action="store_true", help="start over even where an interrupted run could go on")
-    verb.add_argument(
+    after = verb.add_argument(
         "--after",
         action="append",
         default=[],
@@ -171,6 +184,7 @@ def _made(verb: argparse.ArgumentParser) -> None:
         help="submit a subject when the same one of RUN has succeeded, all of RUN where it has none of this name "
         "(repeatable)",
     )
+    _runs(after)
 
 
 def parse(top: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -194,10 +208,35 @@ def _verb(commands: Any, name: str, summary: str, examples: str) -> argparse.Arg
     verb.add_argument("--json", action="store_true", help="print one JSON object; all else goes to standard error")
     place = verb.add_argument_group("where (default: as the installation wrote it)")
     place.add_argument("--endpoint", metavar="URL", help="pipeline API, e.g. http://127.0.0.1:31380/pipeline")
-    place.add_argument("--storage", metavar="DIR", help="the lab's storage as seen here")
-    place.add_argument("--kubeconfig", metavar="FILE", help="to say why a pod waits, where it may be read")
+    _folder(place.add_argument("--storage", metavar="DIR", help="the lab's storage as seen here"))
+    _file(place.add_argument("--kubeconfig", metavar="FILE", help="to say why a pod waits, where it may be read"))
     verb.set_defaults(run=_command(name), local=False, after=[])
     return verb
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from importlib import resources  # noqa: PLC0415
+
+    folder = resources.files("neurobatch.batch") / "completion"
+    print((folder / f"neurobatch.{args.shell}").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _file(action: argparse.Action) -> None:
+    _completed(action, "_shtab_compgen_files", "_files")
+
+
+def _folder(action: argparse.Action) -> None:
+    _completed(action, "_shtab_compgen_dirs", "_files -/")
+
+
+def _runs(action: argparse.Action) -> None:
+    _completed(action, "_neurobatch_runs", "_neurobatch_runs")
+
+
+def _completed(action: argparse.Action, bash: str, zsh: str) -> None:
+    """Say how shells complete an argument (an attribute that shtab reads, see neurobatch.pages.completion)."""
+    action.complete = {"bash": bash, "zsh": zsh}  # type: ignore[attr-defined]
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
@@ -210,7 +249,7 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _named(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("name", metavar="RUN", help="name of a run, or its folder")
+    _runs(verb.add_argument("name", metavar="RUN", help="name of a run, or its folder"))
 
 
 def _driving(verb: argparse.ArgumentParser) -> None:

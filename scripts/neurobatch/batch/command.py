@@ -183,7 +183,12 @@ def _gate(found: Settings, batch: Batch, screen: Screen) -> Gate | None:
 
 
 def _list(args: argparse.Namespace, found: Settings, screen: Screen) -> int:
-    batches = [journal.load(folder) for folder in journal.known(found.storage)[: args.limit]]
+    folders = journal.known(found.storage)[: args.limit]
+    if args.names:
+        for folder in folders:
+            print(folder.name)
+        return GOOD
+    batches = [journal.load(folder) for folder in folders]
     if screen.json:
         screen.object({"runs": [{**document(batch), "subjects": len(batch.subjects)} for batch in batches]}, "")
         return GOOD
