@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from neurobatch.kfp import template
 
 from tests.unit.batch_bench import Bench
 from tests.unit.batch_bench import bench as make_bench
+from tests.unit.test_batch_pipelines import node, pipeline
 
 #: What the server does, and what is said where it does nothing else.
 FAULTS: dict[str | int, str] = {
@@ -42,7 +45,7 @@ STORE_FAULTS: dict[str | int, str] = {
     **{status: f"cannot be had from the object store: HTTP {status}: upstream connect error" for status in (502, 503)},
 }
 #: Commands that ask the API when something is under way, and what each is called for (`prepared`).
-ASK = ("smoke", "run", "resume", "resubmit", "status", "logs -f", "cancel")
+ASK = ("smoke", "run", "submit", "resume", "resubmit", "status", "logs -f", "cancel")
 #: The longest that any of them may take here, where no wait is longer than 0.6 s; a machine that is busy takes longer.
 BOUND = 20
 
@@ -69,6 +72,14 @@ def call(bench: Bench, command: str) -> int:
         return bench.run("--new")
     if verb == "smoke":
         return bench.smoke()
+    quick = ("--wait", "--interval=0.02", "--patience=0.3", "--new")
+    if verb == "submit":
+        spec = bench.home / "spec.json"
+        spec.write_text(json.dumps(dict(template.load("smoke", "kfp-2.0.0").pipeline)))
+        return bench.call("submit", str(spec), *quick)
+    if verb == "pipeline":
+        path = pipeline(bench, node("a", bench.book.name))
+        return bench.call("pipeline", str(path), "--image=tools:1", *quick)
     name = () if verb == "list" else (bench.folder.name,)
     driving = ("--wait", "--interval=0.02", "--patience=0.2") if verb in ("resume", "resubmit") else ()
     return bench.call(verb, *name, *driving, *more)
@@ -78,7 +89,7 @@ def prepared(bench: Bench, command: str) -> None:
     """Have a batch on which the command has something to ask the API."""
     verb = command.split(maxsplit=1)[0]
     bench.subjects("a")
-    if verb in ("run", "smoke"):
+    if verb in ("run", "smoke", "submit", "pipeline"):
         return
     bench.api.does = {"a": {"resubmit": "fail", "fetch": "ok"}.get(verb, "hold")}
     bench.run(*(("--deadline=0.1",) if bench.api.does["a"] == "hold" else ()))
@@ -90,7 +101,7 @@ def submissions(bench: Bench) -> int:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("command", ASK)
+@pytest.mark.parametrize("command", [*ASK, "pipeline"])
 def test_an_api_that_always_fails_is_one_sentence_in_time(bench: Bench, command: str, fault: str | int) -> None:
     prepared(bench, command)
     bench.api.fault = lambda method, path: fault
@@ -143,7 +154,7 @@ def test_what_is_in_the_storage_needs_no_api(bench: Bench, command: str, fault: 
 
 #: What a command ends with that meets one fault at some request: as if there had been none, or, where a page or a
 #: login stands in the API's place, with the sentence about it (only who drives a batch waits for that to pass).
-PATIENT = frozenset({"run", "resume", "resubmit", "cancel"})
+PATIENT = frozenset({"run", "submit", "resume", "resubmit", "cancel"})
 
 
 @pytest.mark.parametrize("fault", ["drop", "delay", "truncate", "empty", "html", "done-drop", 302, 429, 503])

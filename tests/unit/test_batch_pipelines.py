@@ -175,6 +175,9 @@ def test_files_that_are_no_pipelines_of_elyra(bench: Bench, tmp_path: Path) -> N
     assert "is of Elyra's format 5, not 8; open it in the editor and save it" in refused(bench, "pipeline", str(path))
     path.write_text("{}")
     assert "is no pipeline of Elyra's editor" in refused(bench, "pipeline", str(path))
+    loose = {**node("a", "bet.ipynb"), "inputs": [{"id": "inPort", "links": [{"node_id_ref": "elsewhere"}]}]}
+    for odd in (loose, node("a", "bet.ipynb", cpu="many"), {**node("a", "bet.ipynb"), "app_data": 3}):
+        assert "is no pipeline of Elyra's editor: " in refused(bench, "pipeline", str(pipeline(bench, odd)))
     path.unlink()
     assert "There is no pipeline" in refused(bench, "pipeline", str(path))
     outside = tmp_path / "o.pipeline"

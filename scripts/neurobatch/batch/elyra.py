@@ -69,15 +69,20 @@ def read(path: Path, image: str, taken: Mapping[str, str]) -> Pipeline:
     """
     try:
         content = path.read_bytes()
-        document = json.loads(content)
-        (primary,) = [row for row in document["pipelines"] if row["id"] == document["primary_pipeline"]]
-        about, rows = primary["app_data"], primary["nodes"]
     except FileNotFoundError:
         raise RefusalError(f"There is no pipeline {path}.") from None
     except OSError as error:
         raise RefusalError(f"The pipeline {path} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RefusalError(f"{path} is no pipeline of Elyra's editor: {error}.") from error
+    try:
+        return _read(path, content, image, taken)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RefusalError(f"{path} is no pipeline of Elyra's editor: {type(error).__name__}: {error}.") from error
+
+
+def _read(path: Path, content: bytes, image: str, taken: Mapping[str, str]) -> Pipeline:
+    document = json.loads(content)
+    (primary,) = [row for row in document["pipelines"] if row["id"] == document["primary_pipeline"]]
+    about, rows = primary["app_data"], primary["nodes"]
     if about.get("version") != VERSION:
         raise RefusalError(
             f"{path} is of Elyra's format {about.get('version')}, not {VERSION}; open it in the editor and save it."

@@ -16,6 +16,15 @@ LARGEST = 8 * 2**20
 """Bytes of a file; the API keeps specs in a column of its database."""
 
 
+_KINDS: dict[str, type] = {
+    "NUMBER_INTEGER": int,
+    "NUMBER_DOUBLE": float,
+    "BOOLEAN": bool,
+    "LIST": list,
+    "STRUCT": dict,
+}
+
+
 @dataclass(frozen=True)
 class Spec:
     """A spec: its file, its bytes, the pipeline, its steps, and its parameters as the IR describes them."""
@@ -47,7 +56,9 @@ class Spec:
             found = json.loads(text) if kind in ("LIST", "STRUCT") else notebook.value(text)
         except ValueError:
             found = None
-        wanted = {"NUMBER_INTEGER": int, "NUMBER_DOUBLE": float, "BOOLEAN": bool, "LIST": list, "STRUCT": dict}[kind]
+        wanted = _KINDS.get(kind)
+        if wanted is None:
+            raise RefusalError(f"{self.path}: the parameter {name} is {kind}, which cannot be given.")
         if wanted is float and type(found) is int:
             return float(found)
         if type(found) is not wanted:
