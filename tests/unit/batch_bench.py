@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from neurobatch import cli
+from neurobatch.batch import jobs
 from neurobatch.kfp import steps
 
 from tests.unit.kfp_server import Api, serving
@@ -148,8 +149,9 @@ class Cluster(Api):
                 before = [states.get(each) for each in task.get("dependentTasks", ())]
                 if name not in states and None not in before:
                     good = set(before) <= {"SUCCEEDED"}
-                    if good and f"job-{name}" in given:
-                        good = self._really(Path(given[f"job-{name}"]).parent)
+                    job = given.get(jobs.parameter_of(name))
+                    if good and job:
+                        good = self._really(Path(job).parent)
                     states[name] = "SUCCEEDED" if good else "FAILED"
         run["state"] = "SUCCEEDED" if set(states.values()) == {"SUCCEEDED"} else "FAILED"
 

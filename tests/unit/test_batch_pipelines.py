@@ -72,7 +72,13 @@ def study(bench: Bench) -> Path:
     return pipeline(
         bench,
         node("3", "take.py", "2", dependencies=["helper.py", "conf"], outputs=["taken.txt"]),
-        node("1", "code/make.py", outputs=["out"], parameters=["who"], env_vars=[{"env_var": "EXTRA", "value": "-x"}]),
+        node(
+            "1",
+            "code/make.py",
+            outputs=["out"],
+            pipeline_parameters=["who"],
+            env_vars=[{"env_var": "EXTRA", "value": "-x"}],
+        ),
         node("2", "bet.ipynb", "1", env_vars=["DOES=write"], outputs=["maps/*.nii"], cpu=2, memory=4),
         pipeline_parameters=[{"name": "who", "default_value": {"type": "String", "value": "nobody"}}],
         pipeline_defaults={
@@ -153,7 +159,8 @@ def refused(bench: Bench, *argv: str) -> str:
             [node("a", "bet.ipynb", dependencies=["no*.py"])],
             "it depends on 'no*.py', and nothing beside it is called so",
         ),
-        ([node("a", "bet.ipynb", parameters=["no"])], "the pipeline has no parameter 'no'"),
+        ([node("a", "bet.ipynb", pipeline_parameters=["no"])], "the pipeline has no parameter 'no'"),
+        ([node("a", "bet.ipynb", gpu=1, gpu_vendor="amd.com/gpu")], "it asks for GPUs called amd.com/gpu"),
         ([node("a", "bet.ipynb", cpu=64)], "node bet: 64 CPUs: the node has 4"),
         (
             [node("a", "bet.ipynb", mounted_volumes=[{"path": "/d", "pvc_name": "c", "sub_path": "s"}])],

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from neurobatch.batch import notebook
+from neurobatch.batch import jobs, notebook
 from neurobatch.batch.refusal import RefusalError
 
 VERSION = 8
@@ -162,6 +162,8 @@ def _node(
             )
     if (asked.get("kubernetes_shared_mem_size") or {}).get("size"):
         raise RefusalError(f"{where}: it asks for shared memory, which steps here cannot have.")
+    if asked.get("gpu") and asked.get("gpu_vendor") not in (None, "", jobs.GPU):
+        raise RefusalError(f"{where}: it asks for GPUs called {asked['gpu_vendor']}; steps here have {jobs.GPU} only.")
     source = path.parent / str(asked.get("filename") or "")
     if source.suffix.lower() not in OPERATIONS[operation]:
         raise RefusalError(f"{where}: {asked.get('filename')!r} is no file for {operation}.")
@@ -190,7 +192,7 @@ def _node(
             where, [*(asked.get("mounted_volumes") or []), *(defaults.get("mounted_volumes") or [])], taken
         ),
         "env": {**_env(defaults), **_env(asked)},
-        "parameters": [str(each) for each in asked.get("parameters") or []],
+        "parameters": [str(each) for each in asked.get("pipeline_parameters") or []],
         **patterns,
     }
 

@@ -104,7 +104,7 @@ def merged(settings: Settings, nodes: Sequence[Mapping[str, Any]], name: str) ->
     executors: dict[str, Any] = {}
     for node in nodes:
         one, task = spec(settings, node), str(node["name"])
-        component, executor, job = f"comp-{task}", f"exec-{task}", f"job-{task}"
+        component, executor, job = f"comp-{task}", f"exec-{task}", parameter_of(task)
         pipeline = copy.deepcopy(dict(one.pipeline))
         whole = whole or {
             **pipeline,
@@ -130,6 +130,11 @@ def merged(settings: Settings, nodes: Sequence[Mapping[str, Any]], name: str) ->
     made = template.Template(whole, platform)
     _ = made.steps
     return made
+
+
+def parameter_of(task: str) -> str:
+    """Return the pipeline's parameter that leads a node's step to its job: a Python name, as all that SDKs write."""
+    return f"job_{task.replace('-', '_')}"
 
 
 def spec_of(settings: Settings, batch: Batch) -> template.Template:
@@ -190,7 +195,8 @@ def parameters(settings: Settings, batch: Batch, subject: Subject) -> dict[str, 
     except OSError as error:
         raise RefusalError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
     return {
-        f"job-{node['name']}": f"{inside}/{subject.name}/{node['name']}/job.json" for node in batch.request["nodes"]
+        parameter_of(node["name"]): f"{inside}/{subject.name}/{node['name']}/job.json"
+        for node in batch.request["nodes"]
     }
 
 
@@ -208,7 +214,8 @@ def _node_job(settings: Settings, batch: Batch, subject: Subject, node: Mapping[
         "folder": f"{inside}/{subject.name}/{node['name']}",
         "notebook_dir": sources,
         "parameters": {},
-        "env": {**node["env"], **given},
+        # A node's own setting stands before a parameter of the same name, as in Elyra.
+        "env": {**given, **node["env"]},
         "inputs": inputs,
         "outputs": node["outputs"],
     }
