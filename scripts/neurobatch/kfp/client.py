@@ -288,7 +288,7 @@ class Client:
         except NoAnswerError as error:
             raise UnreachableError(f"{self.endpoint} does not hand out {name}: {error}.") from error
         if 200 <= answer.status < 300:
-            if "html" in answer.headers.get("content-type", ""):
+            if "html" in answer.headers.get("content-type", "") and answer.body.lstrip().startswith(b"<"):
                 # The UI serves its start page for every path that it does not know.
                 raise UnreachableError(
                     f"{self.endpoint} answers with a page in place of {name} (the UI's address needs /pipeline at its "
