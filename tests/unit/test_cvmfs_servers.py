@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from neurobatch.preflight import cvmfs
 from neurobatch.remote import parts
 from neurobatch.remote.cvmfs import servers, signature
 
@@ -130,6 +131,21 @@ def test_dead_and_slow_servers_cost_one_timeout_together(base: str) -> None:
     states = [answer["state"] for answer in found.values()]
     assert states == ["silent", "silent", "silent", "refused", "unresolved", "genuine"]
     assert found[dead]["detail"] == "connection refused"
+
+
+def test_those_that_can_be_used_are_ranked_first_and_each_other_one_has_its_verdict(base: str) -> None:
+    dead = f"http://127.0.0.1:{closed_port()}"
+    names = ("slow", "wrong-key", "older", "wrong-name", "genuine")
+    found = ask(dead, *(f"{base}/{name}" for name in names))
+    # Two days after the publication everybody could have replicated it.
+    rows = cvmfs.ranked(found, time.time() + 2 * 86400)
+    assert (rows[0].url, rows[0].state) == (f"{base}/genuine", "genuine")
+    assert {row.url.rpartition("/")[2]: row.state for row in rows[1:]} == {
+        "slow": "silent", "wrong-key": "forged", "older": "stale", "wrong-name": "name",
+        dead.rpartition("/")[2]: "refused",
+    }  # fmt: skip
+    stale = next(row for row in rows if row.state == "stale")
+    assert stale.said.startswith(f"{base}/older: 2 revisions behind, from ")
 
 
 def test_servers_are_asked_through_the_client_s_proxies(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
