@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import yaml
+
 from tests.cvmfs.conftest import DIRECTORY, ROOT, Server
 
 
@@ -25,6 +27,23 @@ def test_a_second_run_changes_nothing(server: Server, measured: Callable[[str], 
     assert again.recap()["changed"] == 0, again.output[-3000:]
     assert uids(server) == before
     measured(f"{again.seconds:.0f} s")
+
+
+def test_neurodesktop_s_client_has_the_settings_of_the_steps(server: Server) -> None:
+    inside = server.root("docker exec neurodesktop cat /etc/cvmfs/config.d/neurodesk.ardc.edu.au.local")
+    given = yaml.safe_load(server.root(f"cat {DIRECTORY}/values.yml"))["extraConfigMaps"]
+    steps = (
+        given["cvmfs-csi-default-local"]["default.local"] + given["cvmfs-csi-config-d"]["neurodesk.ardc.edu.au.conf"]
+    )
+    own = {"CVMFS_PUBLIC_KEY", "CVMFS_CACHE_BASE"}  # the same key at another path; the image has its own folder
+
+    def settings(text: str) -> set[str]:
+        return {line for line in text.splitlines() if line.startswith("CVMFS_") and line.split("=")[0] not in own}
+
+    assert settings(inside) == settings(steps)
+    assert any(server.instance.state["doors"]["cvmfs_servers"][0] in line for line in settings(inside))
+    key = server.root("docker exec neurodesktop cat /etc/cvmfs/neurobatch.pub")
+    assert key == given["cvmfs-csi-config-d"]["neurodesk.ardc.edu.au.pub"].strip()
 
 
 def test_another_namespace_gets_the_claims_and_nothing_is_restarted(server: Server) -> None:
