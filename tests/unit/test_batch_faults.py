@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -114,6 +115,20 @@ def test_an_api_that_always_fails_is_one_sentence_in_time(bench: Bench, command:
     assert FAULTS[fault] in said and said.count(bench.endpoint) == 1, said
     assert "Traceback" not in bench.out + bench.err
     assert submissions(bench) - posted <= 1
+
+
+@pytest.mark.parametrize("command", [*ASK, "pipeline", "fetch"])
+def test_nobody_at_the_endpoint_is_one_sentence_in_time(bench: Bench, command: str) -> None:
+    prepared(bench, command)
+    with socket.socket() as taken:
+        # A port that is bound and not listened on refuses, and nobody else can take it meanwhile.
+        taken.bind(("127.0.0.1", 0))
+        bench.endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}/pipeline"
+        began = time.monotonic()
+        code = call(bench, command)
+    assert time.monotonic() - began < BOUND
+    said = (bench.out if command == "smoke" else bench.err).strip().splitlines()[-1]
+    assert code == 3 and "connection refused" in said and said.count(bench.endpoint) == 1, said
 
 
 @pytest.mark.parametrize("fault", STORE_FAULTS)
