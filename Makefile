@@ -51,7 +51,7 @@ test-servers: venv ## probe, downloads and pins against a real registry, proxy a
 test-cluster: venv ## apply, break, repair, rotate, reboot and reset on a server of its own (STACK= takes the other stack)
 	@.venv/bin/pytest -v $(or $(TESTS),tests/cluster)
 
-test-admin: venv ## clusters of others: rights, storage, OpenShift's APIs, against an API server (4 minutes)
+test-admin: venv ## clusters of others: rights, storage, OpenShift's APIs, then a whole installation (15 minutes)
 	@.venv/bin/pytest -q tests/admin
 
 test-cvmfs: venv ## the tools in pods: mounts, verdicts and faults on a server of its own (40 minutes)

@@ -79,6 +79,8 @@ def gateway() -> Iterator[Gateway]:
         found = Gateway(instance)
         if not found.root(f"ls {THEIRS}/kubeconfig 2>/dev/null || true"):
             found.root("install -d -o engineer -g engineer /home/engineer/neurodesktop-storage")
+            # What the role neurodesktop brings in front of the cluster's firewall.
+            found.root("apt-get update -q && apt-get install -qy --no-install-recommends nftables", timeout=300)
             tags = ["--tags", "preflight,stack,docker,minikube", "-e", json.dumps(CLUSTER_ALONE)]
             made = playbook.run(instance, *tags, timeout=1800)
             assert made.code == 0, made.output[-3000:]
