@@ -9,7 +9,7 @@ from neurobatch.remote.cluster.redact import shapes
 
 from tests.cluster import left
 from tests.cluster.conftest import Server
-from tests.cluster.use import artifacts, journal, runs, secrets
+from tests.cluster.use import journal, kept, secrets
 from tests.rehearsal.server import HOSTNAME
 from tests.server import snapshot
 
@@ -69,21 +69,20 @@ def test_a_look_removes_nothing(server: Server) -> None:
     assert snapshot.differences(before, left.whole(server.instance)) == []
 
 
-def installed_again(server: Server, known: list[str], kept: list[str], held: dict[str, str]) -> float:
+def installed_again(server: Server, run: list[str], held: dict[str, str]) -> float:
     """Install, expect what was kept to be there and nothing secret to be said, and return the seconds."""
     installed = server.play("site.yml", "-vvv", timeout=3000)
     assert secrets(server) == held
     assert [shape for shape in shapes(held.values()) if shape in installed.output] == []
     assert journal(server) == []
-    assert set(runs(server)) >= set(known)
-    assert set(artifacts(server)) >= set(kept)
+    assert kept(server) == run
     after = server.play("site.yml")
     assert after.recap()["changed"] == 0, after.output[-3000:]
     return installed.seconds
 
 
 def test_reset_leaves_what_is_documented_and_it_is_taken_up_again(server: Server, measured: Measured) -> None:
-    before = runs(server), artifacts(server), secrets(server)
+    before = kept(server, make=True), secrets(server)
     confirmed = ("-e", f"reset_confirm={HOSTNAME}")
     removed = server.play("playbooks/reset.yml", *confirmed)
     lines = left.differences(server.instance)
@@ -98,7 +97,7 @@ def test_reset_leaves_what_is_documented_and_it_is_taken_up_again(server: Server
 
 
 def test_an_installation_killed_in_every_phase_goes_on(server: Server, measured: Measured) -> None:
-    before = runs(server), artifacts(server), secrets(server)
+    before = kept(server, make=True), secrets(server)
     server.play("playbooks/reset.yml", "-e", f"reset_confirm={HOSTNAME}")
     for words in PHASES:
         server.killed(words)

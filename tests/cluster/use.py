@@ -78,7 +78,7 @@ def in_cluster(server: Server, name: str) -> dict[str, str]:
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
-#: Run by the server's own command line's Python: what the store and the API hold, by the secrets that hold now.
+#: Run by the server's own command line's Python: the objects of the store, by the keys that hold now.
 ARTIFACTS = """
 import re
 from pathlib import Path
@@ -87,21 +87,36 @@ from neurobatch.remote.cluster.objectstore import Keys, ask
 folder = Path("/etc/neurobatch/secrets/kubeflow_pipelines")
 keys = Keys(*((folder / name).read_text() for name in ("minio_access_key", "minio_secret_key")))
 status, said = ask("127.0.0.1:9000", keys, "GET", "/mlpipeline")
-print(status, *sorted(re.findall("<Key>([^<]*)</Key>", said.decode())))
+print(*re.findall("<Key>([^<]*)</Key>", said.decode()))
 """
-RUNS = """
-import json, urllib.request
+#: Somebody's own run of what the proof runs: of the proof's own runs, only the newest are kept.
+OWN = """
+import json, sys, time, urllib.request
 
-url = "http://127.0.0.1:31380/pipeline/apis/v2beta1/runs?page_size=100"
-print(*sorted(run["run_id"] for run in json.load(urllib.request.urlopen(url)).get("runs", [])))
+def ask(path, body=None):
+    url = "http://127.0.0.1:31380/pipeline/apis/v2beta1" + path
+    data = None if body is None else json.dumps(body).encode()
+    question = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(question, timeout=30))
+
+def own():
+    return [run for run in ask("/runs?page_size=100").get("runs", []) if run["display_name"] == "own"]
+
+if not own() and sys.argv[1:] == ["make"]:
+    proof = ask("/runs/" + ask("/runs?page_size=1")["runs"][0]["run_id"])
+    experiment = ask("/experiments", {"display_name": "own"})["experiment_id"]
+    wanted = {name: proof[name] for name in ("pipeline_spec", "runtime_config") if name in proof}
+    ask("/runs", {"display_name": "own", "experiment_id": experiment, **wanted})
+    while own()[0].get("state") in (None, "RUNTIME_STATE_UNSPECIFIED", "PENDING", "RUNNING"):
+        time.sleep(2)
+print(*(run["run_id"] + "=" + run["state"] for run in own()))
 """
 
 
-def artifacts(server: Server) -> list[str]:
-    """Return the store's answer to the keys in the files, and its objects."""
-    return server.root(f"/opt/neurobatch/bin/python - <<'END'\n{ARTIFACTS}END").split()
-
-
-def runs(server: Server) -> list[str]:
-    """Return the runs that the API knows."""
-    return server.root(f"/opt/neurobatch/bin/python - <<'END'\n{RUNS}END").split()
+def kept(server: Server, *, make: bool = False) -> list[str]:
+    """Return somebody's own run with its state, and its artifacts; where there is none, make one if asked to."""
+    argument = "make" if make else ""
+    found = server.root(f"/opt/neurobatch/bin/python - {argument} <<'END'\n{OWN}END", timeout=400).split()
+    names = [run.partition("=")[0] for run in found]
+    listed = server.root(f"/opt/neurobatch/bin/python - <<'END'\n{ARTIFACTS}END").split()
+    return found + sorted(key for key in listed if any(name in key for name in names))
