@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from neurobatch.batch import notebook, settings
+from neurobatch.batch import journal, notebook, settings
 from neurobatch.batch.refusal import RefusalError
 
 from tests.unit import batch_bench
@@ -119,6 +121,40 @@ def test_a_folder_that_cannot_be_written(bench: Bench) -> None:
     (bench.home / "results").write_text("a file")
     assert bench.run() == 2
     assert "results" in bench.err and "cannot be written" in bench.err
+
+
+def test_a_run_that_cannot_be_made_leaves_nothing_and_its_name_is_free(bench: Bench) -> None:
+    def make(fill: Callable[[Path], None]) -> journal.Batch:
+        request, subjects = {"notebook": "bet.ipynb"}, [journal.Subject("a", {})]
+        home, storage = bench.home, bench.storage
+        return journal.create(home, storage, "mine", request=request, subjects=subjects, content=b"{}", fill=fill)
+
+    def full(folder: Path) -> None:
+        (folder / "half").write_text("written")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def interrupted(folder: Path) -> None:
+        raise KeyboardInterrupt("stopped")
+
+    def unwritable(folder: Path) -> None:
+        (folder / journal.FILE).mkdir()  # The journal cannot be put in its place.
+
+    before = sorted(bench.storage.rglob("*"))
+    faults = {full: "mine cannot be written: No space left", unwritable: "The journal in", interrupted: "stopped"}
+    for fill, words in faults.items():
+        with pytest.raises((RefusalError, KeyboardInterrupt), match=words):
+            make(fill)
+        assert sorted(bench.storage.rglob("*")) == before
+    made = make(lambda folder: None)
+    assert journal.find(bench.storage, "mine").uid == made.uid
+    with pytest.raises(RefusalError, match="There is a run 'mine' already"):
+        make(full)
+    assert journal.load(made.folder).uid == made.uid, "what was there stays"
+
+
+def test_a_folder_that_is_no_run_keeps_its_place_and_no_name_is_noted(bench: Bench) -> None:
+    (bench.home / "results" / "mine").mkdir(parents=True)
+    assert "There is a run 'mine' already" in refused(bench, "--name=mine")
 
 
 def test_an_api_that_is_away_leaves_nothing_behind_but_the_journal(bench: Bench) -> None:

@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 import uuid
 from collections import Counter
@@ -29,6 +30,7 @@ from typing import IO, Any
 from neurobatch.batch.refusal import RefusalError
 
 FILE, LOCK, CANCEL, FAILED_FOLDER, INDEX = "batch.json", ".lock", ".cancel", "failed", ".neurobatch"
+RESULTS = "results"
 SCHEMA = 1
 NOTEBOOK, NODES, SPEC = "notebook", "nodes", "spec"
 WAITING, SUBMITTING = "WAITING", "SUBMITTING"
@@ -231,26 +233,58 @@ def create(
     stamp = time.strftime("%Y%m%d-%H%M%S")
     stem = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in Path(request["notebook"]).stem)
     chosen = name or f"{stem}-{stamp}"
-    try:
-        (storage / INDEX).mkdir(exist_ok=True)
-        for number in range(1, 100):
-            candidate = chosen if number == 1 or name else f"{stem}-{stamp}-{number}"
-            folder = home / "results" / candidate
-            try:
-                with (storage / INDEX / candidate).open("x", encoding="utf-8") as stream:
-                    stream.write(str(folder.resolve().relative_to(storage.resolve())))
-                folder.mkdir(parents=True)
+    for number in range(1, 100):
+        candidate = chosen if number == 1 or name else f"{stem}-{stamp}-{number}"
+        folder = home / RESULTS / candidate
+        batch = Batch(folder, candidate, uuid.uuid4().hex[:10], time.time(), request, subjects)
+        try:
+            with _claimed(folder, storage):
+                (folder / str(request["notebook"])).write_bytes(content)
+                fill(folder)
+                batch.save()
+        except _TakenError:
+            if name:
                 break
-            except FileExistsError:
-                if name:
-                    raise RefusalError(f"There is a run {name!r} already; choose another --name.") from None
-        (folder / str(request["notebook"])).write_bytes(content)
-        fill(folder)
-    except OSError as error:
-        raise RefusalError(f"{error.filename} cannot be written: {error.strerror}.") from error
-    batch = Batch(folder, candidate, uuid.uuid4().hex[:10], time.time(), request, subjects)
-    batch.save()
-    return batch
+        except OSError as error:
+            raise RefusalError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+        else:
+            return batch
+    raise RefusalError(f"There is a run {candidate!r} already; choose another --name.")
+
+
+class _TakenError(Exception):
+    """Another run is called so, or a folder."""
+
+
+@contextlib.contextmanager
+def _claimed(folder: Path, storage: Path) -> Iterator[None]:
+    """Make a run's folder and its entry in the storage's index; both go again if what follows fails.
+
+    Raises:
+        _TakenError: one of them is there already, and stays as it is.
+        OSError: one of them cannot be made.
+    """
+    entry = storage / INDEX / folder.name
+    with contextlib.ExitStack() as undo:
+        for parent in (storage / INDEX, folder.parent):
+            if not parent.exists():
+                parent.mkdir(exist_ok=True)
+                undo.callback(_remove_empty, parent)
+        try:
+            with entry.open("x", encoding="utf-8") as stream:
+                undo.callback(entry.unlink, missing_ok=True)
+                stream.write(str(folder.resolve().relative_to(storage.resolve())))
+            folder.mkdir()
+        except FileExistsError:
+            raise _TakenError from None
+        undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield
+        undo.pop_all()
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def known(storage: Path) -> list[Path]:

@@ -275,7 +275,7 @@ def _made(
         request["after"] = [journal.find(settings.storage, name).name for name in dict.fromkeys(args.after)]
     if not args.new and not args.name:
         wanted = journal.fingerprint(request, subjects)
-        for folder in sorted((home / "results").glob(f"*/{journal.FILE}")):
+        for folder in sorted((home / journal.RESULTS).glob(f"*/{journal.FILE}")):
             if journal.read_json(folder).get("schema") != journal.SCHEMA or (folder.parent / journal.CANCEL).exists():
                 continue
             old = journal.load(folder.parent)
