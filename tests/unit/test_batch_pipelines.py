@@ -129,6 +129,40 @@ def test_a_pipeline_over_subjects_and_what_failed_again(bench: Bench) -> None:
     assert bench.api.submitted() == ["ann", "bob", "bob"]
 
 
+@pytest.mark.parametrize("pattern", ["*", "**", "**/*"])
+def test_what_earlier_runs_left_is_no_dependency(bench: Bench, pattern: str) -> None:
+    """Neither this pipeline's own runs, nor one of a notebook in a folder that it takes in."""
+    bench.home = bench.storage  # Where our index lies, too.
+    book = json.dumps(batch_bench.notebook("subject = 'none'", "print(1)"))
+    for name in ("code/other.ipynb", "run.ipynb", "data/results/mine.txt"):
+        (bench.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (bench.home / name).write_text(book)
+    other, path = (
+        bench.home / "code" / "other.ipynb",
+        pipeline(bench, node("1", "run.ipynb", dependencies=[pattern], env_vars=["DOES=write"])),
+    )
+    assert bench.call("run", str(other), "--name=aside", "--image=tools:1", *QUICK) == 0, bench.err
+    assert bench.call("pipeline", str(path), "--name=old", *QUICK) == 0, bench.out + bench.err
+    bench.api.does = {"all": "hold"}
+    assert bench.call("pipeline", str(path), *QUICK, "--deadline=0.2") == 4
+    bench.api.does = {}
+    assert bench.call("pipeline", str(path), *QUICK) == 0, bench.err
+    assert "going on with" in bench.out and len(bench.api.runs) == 3
+    for folder in (bench.home / "results").iterdir():
+        copies = folder / ".sources" / "run"
+        there = {str(each.relative_to(copies)) for each in copies.rglob("*") if each.is_file()}
+        beside = {"analysis.pipeline", "code/other.ipynb", "data/results/mine.txt", "study/bet.ipynb"}
+        assert there == beside | {"run.ipynb", "study/participants.tsv"}
+
+
+def test_a_dependency_on_earlier_runs_alone_is_refused(bench: Bench) -> None:
+    assert bench.run("--name=old") == 0
+    bench.api.requests.clear()
+    path = pipeline(bench, node("a", "bet.ipynb", dependencies=["results/old/a/*"]))
+    line = refused(bench, "pipeline", str(path))
+    assert "depends on 'results/old/a/*', which is of earlier runs alone; copy what it needs" in line
+
+
 def refused(bench: Bench, *argv: str) -> str:
     before = sorted(bench.storage.rglob("*"))
     assert bench.call(*argv) == 2, bench.out

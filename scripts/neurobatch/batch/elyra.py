@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from neurobatch.batch import jobs, notebook
+from neurobatch.batch import jobs, journal, notebook
 from neurobatch.batch.refusal import RefusalError
 
 VERSION = 8
@@ -51,7 +51,7 @@ class Pipeline:
         """SHA-256 of the file and of all that its nodes run."""
         found = hashlib.sha256(self.content)
         for node in self.nodes:
-            for path in sources(node):
+            for path in sources(self, node):
                 found.update(path.read_bytes())
         return found.hexdigest()
 
@@ -109,21 +109,58 @@ def _read(path: Path, content: bytes, image: str, taken: Mapping[str, str]) -> P
     return Pipeline(path, content, _ordered(path, nodes), parameters, required)
 
 
-def sources(node: Mapping[str, Any]) -> list[Path]:
-    """Return the files that a node brings: what it runs, then what it depends on; folders are walked."""
-    home = Path(node["source"]).parent
-    found = [Path(node["source"])]
+def sources(pipeline: Pipeline, node: Mapping[str, Any]) -> list[Path]:
+    """Return the files that a node brings: what it runs, then what it depends on; folders are walked.
+
+    What runs have left is none of it, whatever a pattern takes in: otherwise each run would be another one's source.
+    """
+    source = Path(node["source"])
+    found = [source]
     for pattern in node["dependencies"]:
-        for each in sorted(home.glob(pattern)):
-            found += sorted(inner for inner in each.rglob("*") if inner.is_file()) if each.is_dir() else [each]
+        for each in _hits(pipeline.path, source.parent, pattern):
+            found += _files(pipeline.path, each) if each.is_dir() else [each]
     return list(dict.fromkeys(found))
+
+
+def _hits(pipeline: Path, home: Path, pattern: str) -> list[Path]:
+    """Return the files and folders that a dependency names, without what runs have left."""
+    left: dict[Path, bool] = {}
+    return [each for each in sorted(home.glob(pattern)) if not _left_by_runs(pipeline, home, each, left)]
+
+
+def _files(pipeline: Path, folder: Path) -> list[Path]:
+    """Return the files below a folder, without what runs have left."""
+    left: dict[Path, bool] = {}
+    inner = sorted(each for each in folder.rglob("*") if each.is_file())
+    return [each for each in inner if not _left_by_runs(pipeline, folder, each, left)]
+
+
+def _left_by_runs(pipeline: Path, top: Path, path: Path, known: dict[Path, bool]) -> bool:
+    """Return whether a path is, or lies in, the pipeline's folder of results, a run of any other, or our index.
+
+    Args:
+        pipeline: the .pipeline.
+        top: a folder that is none of these; only what is below it is looked at.
+        path: below ``top``.
+        known: answers that there are already; added to.
+    """
+    if path == top:
+        return False
+    if path not in known:
+        known[path] = (
+            _left_by_runs(pipeline, top, path.parent, known)
+            or path.name == journal.INDEX
+            or (path.name == journal.RESULTS and path.parent.resolve() == pipeline.parent.resolve())
+            or journal.read_json(path / journal.FILE).get("schema") == journal.SCHEMA
+        )
+    return known[path]
 
 
 def copy(pipeline: Pipeline, folder: Path) -> None:
     """Copy what the nodes run and depend on below ``folder``, each node's to a folder of its own."""
     for node in pipeline.nodes:
         home = Path(node["source"]).parent
-        for path in sources(node):
+        for path in sources(pipeline, node):
             target = folder / str(node["name"]) / path.relative_to(home)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
@@ -175,9 +212,7 @@ def _node(
     for each in [*patterns["dependencies"], *patterns["outputs"]]:
         if PurePosixPath(each).is_absolute() or ".." in PurePosixPath(each).parts:
             raise RefusalError(f"{where}: {each!r} leads out of the node's folder; write a name or pattern below it.")
-    for each in patterns["dependencies"]:
-        if not list(source.parent.glob(each)):
-            raise RefusalError(f"{where}: it depends on {each!r}, and nothing beside it is called so.")
+    _there(where, path, source.parent, patterns["dependencies"])
     return {
         "name": name,
         "source": str(source),
@@ -195,6 +230,16 @@ def _node(
         "parameters": [str(each) for each in asked.get("pipeline_parameters") or []],
         **patterns,
     }
+
+
+def _there(where: str, path: Path, home: Path, patterns: list[str]) -> None:
+    for each in patterns:
+        if not list(home.glob(each)):
+            raise RefusalError(f"{where}: it depends on {each!r}, and nothing beside it is called so.")
+        if not _hits(path, home, each):
+            raise RefusalError(
+                f"{where}: it depends on {each!r}, which is of earlier runs alone; copy what it needs elsewhere."
+            )
 
 
 def _env(asked: Mapping[str, Any]) -> dict[str, str]:
