@@ -75,7 +75,13 @@ def existing_cluster(values: Values) -> Iterator[Problem]:
         if path:
             message = f"{name} is set, but cluster_kind is minikube, which makes a cluster; set cluster_kind to admin"
             yield Problem(name, message)
+        if values["existing_cluster_namespace"] != "kubeflow":
+            message = "existing_cluster_namespace is set, but cluster_kind is minikube, which installs into kubeflow"
+            yield Problem("existing_cluster_namespace", f"{message}; set cluster_kind to admin, or leave it out")
         return
+    if values["cvmfs_csi_namespaces"]:
+        message = "cvmfs_csi_namespaces is set, but the described account has no rights in other namespaces"
+        yield Problem("cvmfs_csi_namespaces", f"cluster_kind is admin, and {message}; make the claims there by hand")
     if not path.startswith(("/", "~/")):
         said = f"is {shown(path)}" if path else "is empty"
         example = "an absolute path on the controlling machine, e.g. {{ inventory_dir }}/kubeconfig"

@@ -78,10 +78,13 @@ def test_hands_on_the_driver_are_seen() -> None:
         item("DaemonSet", "cvmfs-csi-nodeplugin", "cvmfs", spec={"a": 1}, status={"numberReady": 1}),
         item("ConfigMap", "cvmfs-csi-config-d", "cvmfs", data={"a": "b"}),
     ]
+    for each in objects:
+        each["metadata"]["labels"] = {"app": "cvmfs-csi"}
     before = release.live(objects, "cvmfs")
     root = item("ConfigMap", "kube-root-ca.crt", "cvmfs", data={"ca": "x"})
     other = item("ConfigMap", "pipeline-install-config", "kubeflow", data={"a": "b"})
-    assert release.live([other, root, *reversed(objects)], "cvmfs") == before
+    openshift = item("ConfigMap", "openshift-service-ca.crt", "cvmfs", data={"ca": "y"})
+    assert release.live([other, root, openshift, *reversed(objects)], "cvmfs") == before
     objects[0]["status"] = {"numberReady": 0}
     assert release.live(objects, "cvmfs") == before
     objects[1]["data"] = {"a": "c"}

@@ -57,6 +57,14 @@ CASES = {
         f"existing_cluster_kubeconfig ({PROJECT}/site.yml) is no kubeconfig: it lists no clusters; write one with "
         "`kubectl config view --raw --flatten --minify`",
     ),
+    "another namespace for a cluster of one's own": (
+        ["-e", "existing_cluster_namespace=pipelines"],
+        "existing_cluster_namespace is set, but cluster_kind is minikube, which installs into kubeflow; ",
+    ),
+    "claims where the account has no rights": (
+        ["-e", '{"cluster_kind": "admin", "existing_cluster_kubeconfig": "/k", "cvmfs_csi_namespaces": ["lab"]}'],
+        "cluster_kind is admin, and cvmfs_csi_namespaces is set, but the described account has no rights in other",
+    ),
     "one role's tag": (["--tags", "docker", "-e", "docker_source=x"], "docker_source is 'x', but must be auto, "),
 }
 

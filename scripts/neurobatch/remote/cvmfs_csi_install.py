@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from neurobatch.remote.common import Cluster, text
 from neurobatch.remote.cvmfs import release, volumes
@@ -30,9 +30,11 @@ WAITING = {
     ),
     "CreateContainerConfigError": "A ConfigMap that it needs is missing: run this again.",
 }
+#: No answer is no proof that nobody uses the tools, nor that the driver is as it was.
+SILENT = "The cluster stopped answering before anything was changed; look at minikube.service, and run this again."
 
 
-def refuse(reason: str) -> None:
+def refuse(reason: str) -> NoReturn:
     """End with one sentence that the operator sees."""
     sys.exit(f"REFUSED: {reason}")
 
@@ -60,7 +62,9 @@ def pods(cluster: Cluster, params: dict[str, Any], component: str = "nodeplugin"
 def affected(cluster: Cluster, params: dict[str, Any]) -> list[str]:
     """Return the running pods that lose the tools when the node plugins restart."""
     places = sorted({claim["metadata"]["namespace"] for claim in params["claims"]})
-    return volumes.breaks(volumes.users(volumes.seen(cluster, places) or [], params["repository"]))
+    if (items := volumes.seen(cluster, places)) is None:
+        refuse(SILENT)
+    return volumes.breaks(volumes.users(items, params["repository"]))
 
 
 def outdated(cluster: Cluster, params: dict[str, Any], *, touched: bool) -> list[dict[str, Any]]:
@@ -194,7 +198,10 @@ def main(params: dict[str, Any]) -> None:
     """Install, and take note of it; a run that was broken off is simply run again."""
     cluster, records = Cluster(params["cluster"]), Path(params["directory"])
     deadline = time.monotonic() + params["seconds"]
-    objects = (cluster.get("daemonsets,configmaps", "-n", params["namespace"]) or {}).get("items", [])
+    answer = cluster.get("daemonsets,configmaps", "-n", params["namespace"])
+    if answer is None:
+        refuse(SILENT)
+    objects: list[dict[str, Any]] = answer["items"]
     touched = text(f"{params['directory']}/live") != release.live(objects, params["namespace"])
     if old := outdated(cluster, params, touched=touched):
         ask(cluster, params)

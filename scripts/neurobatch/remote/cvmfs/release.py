@@ -8,16 +8,16 @@ from typing import Any
 
 
 def own(items: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
-    """Return the driver's DaemonSets and ConfigMaps among ``items``.
+    """Return the driver's DaemonSets and ConfigMaps among ``items``, by the label that its chart gives them.
 
-    Certificates that the cluster itself puts into every namespace do not count.
+    Clusters put certificates of their own into every namespace (kube-root-ca.crt, OpenShift's, Istio's).
     """
     return [
         item
         for item in items
         if item["kind"] in {"ConfigMap", "DaemonSet"}
         and item["metadata"].get("namespace") == namespace
-        and not item["metadata"]["name"].startswith("kube-root-ca")
+        and (item["metadata"].get("labels") or {}).get("app") == "cvmfs-csi"
     ]
 
 
