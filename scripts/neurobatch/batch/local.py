@@ -2,7 +2,9 @@
 
 Speaks like the client of the pipeline API (neurobatch.kfp.client), so that a batch is driven, resumed and canceled in
 the same way. A container is named after the key of its attempt: it is found again by that, and never started twice. It
-is removed as soon as it has been seen to be over; all that counts is in the storage by then.
+is removed when somebody looks who keeps what it tells: a driver, which notes it in the journal, or anybody where the
+step's own last word, in the storage, says the same. Docker removes none by itself: without --wait, and with nobody who
+looks, containers stay behind, and with them how those ended that were killed.
 """
 
 from __future__ import annotations
@@ -93,12 +95,19 @@ class LocalClient:
         return self._seen(PREFIX + display_name.rpartition("[")[2].rstrip("]"))
 
     def runs(self, experiment_id: str, *, display_name: str = "", part: str = "", limit: int = 100) -> list[Run]:
-        """Return the runs of this display name, or all of the batch."""
+        """Return the runs of this display name, or all of the batch.
+
+        Of all, the containers are removed whose steps tell the same (see `_told`).
+        """
         if display_name:
             found = self.find_run(experiment_id, display_name)
             return [found] if found else []
         seen = [self._seen(subject.run_id) for subject in self.batch.subjects if subject.run_id]
-        return [run for run in seen if run][:limit]
+        runs = [run for run in seen if run][:limit]
+        for run in runs:
+            if run.over and self._told(run):
+                _remove(run.run_id)
+        return runs
 
     def run(self, run_id: str) -> Run:
         """Return one run; of one that is over the container is removed.
@@ -110,7 +119,7 @@ class LocalClient:
         if run is None:
             raise KfpError(f"There is no container {run_id} any more.", status=404)
         if run.over:
-            _docker("container", "rm", "--force", run_id)
+            _remove(run_id)
         return run
 
     def terminate(self, run_id: str) -> None:
@@ -140,6 +149,13 @@ class LocalClient:
         error = "it took more memory than it was given" if found["State"].get("OOMKilled") else f"exit code {code}"
         return Run(container, container, "FAILED" if code else "SUCCEEDED", error if code else "", ())
 
+    def _told(self, run: Run) -> bool:
+        """Return whether a run's step has said its last word, and it is how its container ended."""
+        for subject in self.batch.subjects:
+            if PREFIX + self.batch.key(subject) == run.run_id:
+                return jobs.said(self.batch, subject).get("state") == run.state.lower()
+        return False
+
     def _remembered(self, container: str) -> Run | None:
         for subject in self.batch.subjects:
             if PREFIX + self.batch.key(subject) == container:
@@ -147,6 +163,20 @@ class LocalClient:
                 if state != "running":
                     return Run(container, container, "SUCCEEDED" if state == "succeeded" else "FAILED", "", ())
         return None
+
+
+def _remove(container: str) -> None:
+    """Remove a container that is over; Docker refuses where somebody else is at it, as two may look at once.
+
+    Raises:
+        UnreachableError: nothing answers.
+    """
+    try:
+        _docker("container", "rm", "--force", container)
+    except UnreachableError:
+        raise
+    except KfpError:
+        pass
 
 
 def check(batch_image: str, mounts: Mapping[str, str]) -> None:
