@@ -11,11 +11,11 @@ import pytest
 from tests.rehearsal.instance import Instance
 from tests.rehearsal.names import CHECKOUT
 from tests.server import remote
+from tests.server.measured import measured, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 
 INSTANCE = "access"
 SCREENSHOTS = CHECKOUT / ".rehearsal" / "screenshots"
 """Outside of the instance's own folder, which goes away with the server."""
-MEASURED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,22 +29,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if all(mark.args[0] == running for mark in item.iter_markers("stack"))]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for line in config.stash.get(MEASURED, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Take note of a measurement, to be printed at the end."""
-
-    def note(text: str) -> None:
-        request.config.stash.setdefault(MEASURED, []).append(text)
-
-    return note
 
 
 @pytest.fixture(scope="session")

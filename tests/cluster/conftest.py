@@ -25,29 +25,12 @@ from tests.rehearsal.instance import Instance
 from tests.rehearsal.kfp import download
 from tests.rehearsal.names import CHECKOUT
 from tests.server import playbook, remote
+from tests.server.measured import measured, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 
 OWN = "cluster"
 KUBECTL = "kubectl --kubeconfig=/etc/neurobatch/kubeconfig -n kubeflow"
 #: What brings the pipelines to what the inventory says, with what tells it of the cluster.
 TAGS = "preflight,neurodesktop,minikube,kubeflow_pipelines"
-MEASURED = pytest.StashKey[list[str]]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for line in config.stash.get(MEASURED, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Take note of a measurement."""
-
-    def note(text: str) -> None:
-        request.config.stash.setdefault(MEASURED, []).append(f"{request.node.name}: {text}")
-        print(text)
-
-    return note
 
 
 def first_log(instance: Instance) -> Path:

@@ -15,6 +15,7 @@ from tests.rehearsal import server as ssh
 from tests.rehearsal.common import Refusal, run
 from tests.rehearsal.instance import Instance
 from tests.server import playbook, remote
+from tests.server.measured import measured, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 
 INSTANCE = "cvmfs"
 ROLES = "preflight,stack,docker,neurodesktop,minikube,kubeflow_pipelines,cvmfs_csi"
@@ -28,23 +29,6 @@ CLUSTER = {
 }
 #: What the steps of pipelines run on in a rehearsal, before Elyra's own is made of it.
 IMAGE = "python:3.11"
-MEASURED = pytest.StashKey[list[str]]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for line in config.stash.get(MEASURED, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Take note of a measurement."""
-
-    def note(text: str) -> None:
-        request.config.stash.setdefault(MEASURED, []).append(f"{request.node.name}: {text}")
-
-    return note
 
 
 class Server:

@@ -13,9 +13,9 @@ import pytest
 
 from tests.rehearsal.instance import Instance
 from tests.server import remote
+from tests.server.measured import measured, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 
 INSTANCE = "test"
-MEASURED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,23 +38,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             )
             report.sections.append((f"journal of {name}", journal or "(none)"))
     return report  # type: ignore[return-value]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was measured."""
-    for line in config.stash.get(MEASURED, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Take note of a measurement, to be printed at the end and kept in the JUnit file."""
-
-    def note(text: str) -> None:
-        request.config.stash.setdefault(MEASURED, []).append(text)
-        request.node.user_properties.append(("measured", text))
-
-    return note
 
 
 @pytest.fixture(scope="session")

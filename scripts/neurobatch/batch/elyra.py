@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from neurobatch.batch import jobs, journal, notebook
+from neurobatch.batch.inputs import content_of
 from neurobatch.batch.refusal import RefusalError
 
 VERSION = 8
@@ -67,12 +68,7 @@ def read(path: Path, image: str, taken: Mapping[str, str]) -> Pipeline:
     Raises:
         RefusalError: it is none, or asks for what cannot be; with the node.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise RefusalError(f"There is no pipeline {path}.") from None
-    except OSError as error:
-        raise RefusalError(f"The pipeline {path} cannot be read: {error.strerror}.") from error
+    content = content_of(path, "pipeline")
     try:
         return _read(path, content, image, taken)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neurobatch.batch.inputs import content_of
 from neurobatch.batch.refusal import RefusalError
 
 TAG = "parameters"
@@ -57,12 +58,7 @@ def read(path: Path) -> Notebook:
     Raises:
         RefusalError: there is none, or it is no notebook of format 4.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise RefusalError(f"There is no notebook {path}.") from None
-    except OSError as error:
-        raise RefusalError(f"The notebook {path} cannot be read: {error.strerror}.") from error
+    content = content_of(path, "notebook")
     try:
         document = json.loads(content)
     except ValueError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neurobatch.batch import notebook
+from neurobatch.batch.inputs import content_of
 from neurobatch.batch.refusal import RefusalError
 from neurobatch.kfp.template import Template, TemplateError
 
@@ -82,12 +83,7 @@ def read(path: Path) -> Spec:
     Raises:
         RefusalError: there is none, or it is no pipeline of version 2.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise RefusalError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise RefusalError(f"{path} cannot be read: {error.strerror}.") from error
+    content = content_of(path)
     if len(content) > LARGEST:
         raise RefusalError(
             f"{path} is larger than {LARGEST // 2**20} MiB; a spec is a text that the SDK's compiler wrote."
