@@ -43,14 +43,15 @@ class Application:
         self.deadline = time.monotonic() + self.seconds
         self.told = self.seen = ""
 
-    def apply(self, what: str, *options: str, stdin: str = "") -> None:
-        """Server-side apply, tried again while the API server still learns new kinds."""
+    def apply(self, what: str, *options: str, stdin: str = "") -> list[str]:
+        """Server-side apply, tried again while the API server still learns new kinds; return kubectl's names of all."""
         for attempt in range(7):
             argv = [*self.cluster.argv, "apply", "--server-side", "--force-conflicts", *options]
             run = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
             if run.returncode == 0:
-                print(f"== applied {what} ({len(run.stdout.splitlines())} objects)", flush=True)
-                return
+                names = [line.split()[0] for line in run.stdout.splitlines()]
+                print(f"== applied {what} ({len(names)} objects)", flush=True)
+                return names
             if not PASSING.search(run.stderr):
                 break
             time.sleep(2 * 2**attempt)
@@ -102,10 +103,9 @@ class Application:
 
 
 def establish(run: Application, folder: str) -> None:
-    """Apply the cluster-scoped resources and wait until their kinds are known."""
-    run.apply("the cluster-scoped resources", "-k", folder)
-    crds = run.cluster.get("crds") or {"items": []}
-    names = [f"crd/{each['metadata']['name']}" for each in crds["items"]]
+    """Apply the cluster-scoped resources and wait until their kinds are known, whatever else the cluster has."""
+    applied = run.apply("the cluster-scoped resources", "-k", folder)
+    names = [name for name in applied if name.startswith("customresourcedefinition.")]
     argv = [*run.cluster.argv, "wait", "--for=condition=established", "--timeout=60s", *names]
     if not names or output(*argv, seconds=90) is None:
         sys.exit("REFUSED: the custom resources are not established after 60 s; look at `kubectl get crds`.")
