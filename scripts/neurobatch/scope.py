@@ -13,10 +13,10 @@ from neurobatch.needs import Doors
 from neurobatch.specs import Option
 
 Value = Callable[[str], Any]
-#: What decides which stack a server gets, and the way that its downloads take.
+#: What decides which stack and which order of CVMFS servers a server gets, and the way that its downloads take.
 NAMES = frozenset(
-    {"artifact_mirror", "neurodesktop_image", "neurodesktop_repo", "pip_index_url", "proxy_exceptions", "proxy_url",
-     "registry_mirrors", "stack", "stack_dirs", "stack_fallback"}
+    {"artifact_mirror", "cvmfs_rank_servers", "cvmfs_servers", "neurodesktop_image", "neurodesktop_repo",
+     "pip_index_url", "proxy_exceptions", "proxy_url", "registry_mirrors", "stack", "stack_dirs", "stack_fallback"}
 )  # fmt: skip
 
 

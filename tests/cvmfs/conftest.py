@@ -21,6 +21,8 @@ INSTANCE = "cvmfs"
 ROLES = "preflight,stack,docker,neurodesktop,minikube,kubeflow_pipelines,cvmfs_csi"
 REPOSITORY = "neurodesk.ardc.edu.au"
 ROOT = f"/cvmfs/{REPOSITORY}"
+#: A server that refuses at once: nothing listens there.
+DEAD = "http://127.0.0.1:9"
 DIRECTORY = "/var/lib/neurobatch/cvmfs_csi"
 CLUSTER = {
     "kubectl": "/usr/local/bin/kubectl",

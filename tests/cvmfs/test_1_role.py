@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import yaml
 
-from tests.cvmfs.conftest import DIRECTORY, ROOT, Server
+from tests.cvmfs.conftest import DEAD, DIRECTORY, ROOT, Server
 
 
 def uids(server: Server) -> dict[str, str]:
@@ -16,9 +17,9 @@ def uids(server: Server) -> dict[str, str]:
 
 
 def servers(server: Server) -> list[str]:
-    """Return the servers of the inventory."""
-    doors: dict[str, list[str]] = server.instance.state["doors"]
-    return list(doors["cvmfs_servers"])
+    """Return the servers in the order in which they are asked."""
+    record = json.loads(server.root("cat /etc/neurobatch/stack.json"))
+    return list(record["cvmfs_servers"]["order"])
 
 
 def test_a_second_run_changes_nothing(server: Server, measured: Callable[[str], None]) -> None:
@@ -81,6 +82,26 @@ def test_changed_servers_reach_the_node_plugin_when_no_running_pod_breaks(server
     assert found.recap()["changed"] == 0
     server.clear()
     assert server.role().recap()["changed"] > 0
+
+
+def test_the_order_is_measured_by_a_first_installation_and_kept(server: Server) -> None:  # S0-46
+    good = servers(server)[0]
+    given = [DEAD, good]
+    record = server.root("cat /etc/neurobatch/stack.json")
+    assert json.loads(record)["cvmfs_servers"]["wanted"] == list(server.instance.state["doors"]["cvmfs_servers"])
+    server.root("rm /etc/neurobatch/stack.json")
+    try:
+        server.role(cvmfs_servers=given)
+        remembered = json.loads(server.root("cat /etc/neurobatch/stack.json"))["cvmfs_servers"]
+        assert remembered == {"wanted": given, "order": [good, DEAD]}
+        written = yaml.safe_load(server.root(f"cat {DIRECTORY}/values.yml"))["extraConfigMaps"]["cvmfs-csi-config-d"]
+        assert f'"{good}/cvmfs/@fqrn@;{DEAD}/cvmfs/@fqrn@"' in written["neurodesk.ardc.edu.au.conf"]
+        assert server.role(cvmfs_servers=given).recap()["changed"] == 0
+        measured_again = server.role("--check", "-e", "preflight_network=always", cvmfs_servers=given)
+        assert measured_again.recap()["changed"] == 0
+    finally:
+        server.root(f"cat > /etc/neurobatch/stack.json <<'END'\n{record}\nEND")
+        server.role()
 
 
 def test_what_hands_changed_is_brought_back(server: Server) -> None:

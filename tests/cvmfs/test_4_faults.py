@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tests.cvmfs.conftest import ROOT, Server
+from tests.cvmfs.conftest import DEAD, ROOT, Server
 from tests.rehearsal.cvmfs import stratum
-
-DEAD = "http://127.0.0.1:9"
 
 
 def test_dead_servers_are_named_and_the_right_ones_bring_the_tools_back(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from neurobatch import preflight
 from neurobatch.pages.hosts import facts, known
 from neurobatch.preflight import Wanted, WantedPort, cvmfs
+from neurobatch.preflight.model import Facts
 from neurobatch.preflight.room import needed
 
 JUPYTER = WantedPort(
@@ -161,8 +163,6 @@ WARNED = {
     "(http://cvmfs-geoproximity.neurodesk.org: its whitelist expired on 2026-10-02, "
     "http://s1brisbane-cvmfs.openhtc.io: its name is not known and http://s1nikhef-cvmfs.openhtc.io: HTTP 404), "
     "and without it no tool starts",
-    "cvmfs-first-stale": "The first CVMFS server cannot be used (http://cvmfs-geoproximity.neurodesk.org: 299 "
-    "revisions behind, from 2026-10-01 and http://s1nikhef-cvmfs.openhtc.io: 1 revision behind",
     "wsl2-docker-desktop": "Docker comes from Docker Desktop, which this project has not been run with",
 }
 
@@ -216,6 +216,42 @@ def test_cvmfs_servers_are_ranked_by_what_they_serve_and_how_fast() -> None:  # 
     assert ok.message.startswith("3 of 4 servers, http://s1brisbane-cvmfs.openhtc.io (0.1 s), ")
     [refused] = sentences("cvmfs-other-key", "refuse")
     assert refused.endswith(": correct cvmfs_servers, or cvmfs_public_key if the repository has a new one")
+
+
+def test_a_first_server_that_cannot_be_used_matters_where_the_order_is_the_inventory_s() -> None:  # S0-46
+    stale = (
+        "http://cvmfs-geoproximity.neurodesk.org: 299 revisions behind, from 2026-10-01 and "
+        "http://s1nikhef-cvmfs.openhtc.io: 1 revision behind"
+    )
+    [ok] = [row for row in preflight.verdict(facts("cvmfs-first-stale"), WANTED) if row.check == "cvmfs"]
+    assert ok.severity == "ok"
+    assert f"; asked last: {stale}" in ok.message
+    [warning] = sentences("cvmfs-first-stale", "warn", replace(WANTED, cvmfs_rank_servers=False))
+    assert warning.startswith(f"The first CVMFS server cannot be used ({stale}")
+
+
+def test_the_order_of_servers_is_measured_once_and_kept_while_its_first_is_good() -> None:  # S0-46
+    servers = ["http://slow", "http://dead", "http://quick"]
+    dead: Facts = {"state": "silent", "detail": "no answer in time"}
+    answers = {"http://slow": genuine(0.9), "http://dead": dead, "http://quick": genuine(0.1)}
+    measured = ["http://quick", "http://slow", "http://dead"]
+    assert cvmfs.order(servers, None, None, NOW) == servers
+    assert cvmfs.order(servers, None, answers, NOW) == measured
+    kept = {"wanted": servers, "order": measured}
+    assert cvmfs.order(servers, kept, None, NOW) == measured
+    slower = {**answers, "http://quick": genuine(1.5)}
+    assert cvmfs.order(servers, kept, slower, NOW) == measured
+    gone = {**answers, "http://quick": dead}
+    assert cvmfs.order(servers, kept, gone, NOW) == ["http://slow", "http://dead", "http://quick"]
+    for changed in (servers[::-1], servers[:2], [*servers, "http://new"]):
+        assert cvmfs.order(changed, kept, None, NOW) == changed
+    damages: list[Facts] = [{}, {"wanted": servers, "order": servers[:1]}, {"wanted": servers}]
+    for damaged in damages:
+        assert cvmfs.order(servers, damaged, None, NOW) == servers
+
+
+def genuine(seconds: float) -> Facts:
+    return {"state": "genuine", "revision": 8, "published": NOW - 3600, "seconds": seconds}
 
 
 def test_a_server_has_a_day_to_replicate() -> None:

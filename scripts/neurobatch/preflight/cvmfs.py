@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from neurobatch.preflight.model import Facts, Finding, Wanted
 from neurobatch.wording import listed
@@ -31,6 +32,28 @@ def ranked(answers: Mapping[str, Facts], now: float) -> list[Stratum]:
     newest = max(genuine, key=lambda answer: int(answer["revision"]), default=None)
     rows = [_judged(url, answer, newest, now) for url, answer in answers.items()]
     return sorted(rows, key=lambda row: (row.state != "genuine", row.seconds))
+
+
+def order(
+    servers: Sequence[str], kept: Mapping[str, Any] | None, answers: Mapping[str, Facts] | None, now: float
+) -> list[str]:
+    """Return in which order the clients shall ask the servers: measured once, and kept while its first is good.
+
+    Another order at every run would mean another configuration, and a restart of the clients.
+
+    Args:
+        servers: `cvmfs_servers` of the inventory. Where it was changed and nobody is asked, its own order counts.
+        kept: what this server remembers: `wanted`, the inventory's list when it was measured, and the `order`.
+        answers: what each of them said; None where none was asked.
+        now: seconds since 1970.
+    """
+    old = kept.get("order", []) if kept and kept.get("wanted") == list(servers) else []
+    same = sorted(old) == sorted(servers)
+    if answers is None:
+        return list(old if same else servers)
+    rows = ranked(answers, now)
+    usable = {row.url for row in rows if row.state == "genuine"}
+    return list(old) if same and old[0] in usable else [row.url for row in rows]
 
 
 def _judged(url: str, answer: Facts, newest: Facts | None, now: float) -> Stratum:
@@ -62,6 +85,8 @@ def strata(facts: Facts, wanted: Wanted) -> list[Finding]:
         return [Finding("cvmfs", "warn", message, _remedy(bad) if bad else "name a second one in cvmfs_servers")]
     first = next(iter(answers))
     said = f"{len(good)} of {len(rows)} servers, {listed(row.said for row in good)}"
+    if bad and wanted.cvmfs_rank_servers:
+        return [Finding("cvmfs", "ok", f"{said}; asked last: {faults}")]
     if first not in {row.url for row in good}:
         message = f"The first CVMFS server cannot be used ({faults}), and every first read waits for it"
         return [Finding("cvmfs", "warn", message, f"put {good[0].url} first in cvmfs_servers")]

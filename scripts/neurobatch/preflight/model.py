@@ -54,6 +54,7 @@ class Wanted:
         minikube_cpus: the wish for the cluster's CPUs, 0 for none.
         minikube_memory_mb: the wish for the cluster's memory in MiB, 0 for none.
         cluster_kind: minikube, or admin, where nothing but forwards and the command line comes to this server.
+        cvmfs_rank_servers: the CVMFS servers are asked in the order that is measured, not in the inventory's.
         now: seconds since 1970 on the controlling machine when the facts arrived; None leaves the clock unjudged.
     """
 
@@ -64,6 +65,7 @@ class Wanted:
     minikube_cpus: int = 0
     minikube_memory_mb: int = 0
     cluster_kind: str = "minikube"
+    cvmfs_rank_servers: bool = True
     now: float | None = None
 
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from testinfra.host import Host
 
 from tests.rehearsal.instance import Instance
@@ -32,6 +33,16 @@ def test_the_api_answers_through_the_forward(instance: Instance) -> None:
     status, body = remote.call(instance, remote.http, "127.0.0.1", 31380, path, {})  # S0-57
     assert status == 200, body
     assert json.loads(body)["apiServerReady"] is True
+
+
+def test_both_clients_ask_the_servers_in_the_order_that_was_measured(instance: Instance, root: Root) -> None:  # S0-46
+    measured = json.loads(root("cat /etc/neurobatch/stack.json"))["cvmfs_servers"]
+    assert measured["wanted"] == list(instance.state["doors"]["cvmfs_servers"])
+    assert sorted(measured["order"]) == sorted(measured["wanted"])
+    line = 'CVMFS_SERVER_URL="' + ";".join(f"{server}/cvmfs/@fqrn@" for server in measured["order"]) + '"'
+    values = yaml.safe_load(root("cat /var/lib/neurobatch/cvmfs_csi/values.yml"))["extraConfigMaps"]
+    assert line in values["cvmfs-csi-config-d"]["neurodesk.ardc.edu.au.conf"]
+    assert line in root("docker exec neurodesktop cat /etc/cvmfs/config.d/neurodesk.ardc.edu.au.local")
 
 
 def test_the_object_store_answers_and_refuses_what_everybody_knows(instance: Instance, root: Root) -> None:
