@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,6 +167,19 @@ def test_it_installs_proves_itself_and_a_second_run_changes_nothing(
 def test_the_proof_runs_at_any_time(gateway: Gateway) -> None:
     said = gateway.root("neurobatch-smoke --deadline 600 2>/dev/null | tail -n1", timeout=700)
     assert said.startswith("smoke: SUCCEEDED")
+
+
+def test_a_diagnosis_looks_at_nothing_but_ours(gateway: Gateway) -> None:
+    given = {"cluster_kind": "admin", "existing_cluster_kubeconfig": str(gateway.kubeconfig)}
+    given["existing_cluster_namespace"] = SPACE
+    result = playbook.run(gateway.instance, "-e", json.dumps(given), playbook="playbooks/diagnose.yml")
+    assert result.code == 0, result.output[-3000:]
+    assert "Nothing is wrong that could be seen." in result.text
+    (bundle,) = re.findall(r"without secrets: (\S+diagnosis\.tar\.gz)", result.text)
+    with tarfile.open(bundle) as tar:
+        packed = tar.getnames()
+    spaces = {name.split("/")[2] for name in packed if name.startswith("diagnosis/cluster/") and name.count("/") > 2}
+    assert spaces == {SPACE, "cvmfs"}
 
 
 def test_a_reset_leaves_it_alone(gateway: Gateway) -> None:

@@ -277,7 +277,7 @@ def test_the_bundle_is_for_its_owner_alone_and_clean(tmp_path: Path) -> None:
 
 def test_a_server_without_a_cluster_is_diagnosed_too(tmp_path: Path) -> None:
     params = {
-        "cluster": {"kubectl": str(tmp_path / "kubectl"), "kubeconfig": str(tmp_path / "kubeconfig")},
+        "cluster": {"kubectl": str(tmp_path / "kubectl"), "kubeconfig": str(tmp_path / "kubeconfig")}, "own": True,
         "namespaces": ["kubeflow"], "units": [], "secrets_dir": str(tmp_path), "files": [], "bundle": "",
     }  # fmt: skip
     program = remote.program("diagnose", params)

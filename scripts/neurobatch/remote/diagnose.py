@@ -1,7 +1,9 @@
 """Say what is wrong on the server and in its cluster, and pack what one needs to find out more, without secrets.
 
-Parameters: cluster (kubectl, kubeconfig), namespaces, units (systemd's names), secrets_dir (all secrets of the server
-are below), files (paths, globs and folders to pack), bundle (path of the .tar.gz to write, root-only; empty: none).
+Parameters: cluster (kubectl, kubeconfig), own (whether it is this server's alone: what is in other namespaces of
+somebody else's cluster is neither ours to read nor to pack), namespaces, units (systemd's names), secrets_dir (all
+secrets of the server are below), files (paths, globs and folders to pack), bundle (path of the .tar.gz to write,
+root-only; empty: none).
 Prints JSON: findings (sentences), bundle (its size in bytes).
 """
 
@@ -40,6 +42,10 @@ COMMANDS = {
     "server/failed-units": ("systemctl", "--failed", "--no-pager"),
     "server/listeners": ("ss", "-ltnp"),
     "server/kernel-log": ("dmesg", "--ctime"),
+    "tools/helm": ("helm", "version"),
+}
+#: What only a server with a cluster of its own has.
+OWN_COMMANDS = {
     "docker/version": ("docker", "version"),
     "docker/info": ("docker", "info"),
     "docker/containers": ("docker", "ps", "--all", "--size"),
@@ -47,18 +53,20 @@ COMMANDS = {
     "docker/use": ("docker", "system", "df"),
     "docker/daemon.json": ("cat", "/etc/docker/daemon.json"),
     "tools/minikube": ("minikube", "version"),
-    "tools/helm": ("helm", "version"),
 }
 KUBECTL = {
     "version": ("version",),
     "nodes": ("describe", "nodes"),
-    "objects": ("get", "all,pvc,configmaps,serviceaccounts,networkpolicies", "--all-namespaces", "-o", "wide"),
     "volumes": ("get", "pv,storageclasses,csidrivers", "-o", "yaml"),
     "webhooks": ("get", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "-o", "yaml"),
     "crds": ("get", "crds"),
-    "events": ("get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"),
+}
+#: Asked for all namespaces at once where the cluster is ours, and for each of ours where it is not.
+ANYWHERE = {
+    "objects": ("get", "all,pvc,configmaps,serviceaccounts,networkpolicies", "-o", "wide"),
+    "events": ("get", "events", "--sort-by=.metadata.creationTimestamp"),
     # Names and sizes alone.
-    "secrets": ("describe", "secrets", "--all-namespaces"),
+    "secrets": ("describe", "secrets"),
 }
 IN_NAMESPACE = {
     "pods": ("describe", "pods"),
@@ -68,7 +76,7 @@ IN_NAMESPACE = {
 }
 
 
-def on_server(units: list[str]) -> list[dict[str, Any]]:
+def on_server(units: list[str], own: bool) -> list[dict[str, Any]]:
     """Return what is wrong below the cluster: disk, Docker, the units."""
     rows = []
     places = {os.stat(place).st_dev: place for place in reversed(PLACES) if os.path.isdir(place)}
@@ -80,7 +88,7 @@ def on_server(units: list[str]) -> list[dict[str, Any]]:
             left = f"{use.free / unit:.1f} of {use.total / unit:.0f} {name} are left"
             remedy = f"Free some: `docker system df` and `du -xh -d2 {place} | sort -h | tail` show what uses it."
             rows.append(judge.finding(0, f"Disk of {place}", f"it is nearly full, {left}", remedy))
-    if not docker_api("/version"):
+    if own and not docker_api("/version"):
         remedy = "Run `sudo systemctl start docker`; `journalctl -u docker -n 50` says why it does not run."
         rows.append(judge.finding(1, "Docker", "no daemon answers on this server", remedy))
     for name in units:
@@ -93,23 +101,33 @@ def on_server(units: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def in_cluster(cluster: Cluster, namespaces: list[str], kubeconfig: str) -> list[dict[str, Any]]:
+def in_cluster(cluster: Cluster, namespaces: list[str], kubeconfig: str, own: bool) -> list[dict[str, Any]]:
     """Return what is wrong in the cluster."""
     if not os.path.exists(kubeconfig):
         return [judge.finding(3, "Cluster", "there is none on this server yet", "Run site.yml.")]
     ready = cluster.run("get", "--raw", "/readyz", seconds=25)
     if ready.stdout != "ok":
         remedy = "Run `sudo systemctl restart minikube`; site.yml waits for it and goes on from there."
+        if not own:
+            remedy = "Ask whoever runs it, and whether the account of existing_cluster_kubeconfig still holds."
         return [judge.finding(3, "Cluster", "its API does not answer", remedy, (ready.stderr or ready.stdout)[-400:])]
     return look.findings(cluster, namespaces)
 
 
-def secrets(cluster: Cluster, directory: str, kubeconfig: str) -> list[str]:
-    """Return all secrets that this server and its cluster hold, to be taken out of what leaves the server."""
+def secrets(cluster: Cluster, directory: str, kubeconfig: str, spaces: list[str]) -> list[str]:
+    """Return all secrets that this server and its cluster hold, to be taken out of what leaves the server.
+
+    Args:
+        cluster: where to look.
+        directory: all files below are secrets.
+        kubeconfig: its keys and tokens are.
+        spaces: namespaces of the cluster, none for all.
+    """
     found = [read(str(path)) for path in Path(directory).rglob("*") if path.is_file()]
     # VNC knows the first 8 characters of a password only.
     found += [value.strip()[:8] for value in found if len(value.strip()) > 8]
-    for item in (cluster.get("secrets", "--all-namespaces") or {}).get("items", []):
+    answers = [cluster.get("secrets", *where) for where in _where(spaces).values()]
+    for item in (item for answer in answers for item in (answer or {}).get("items", [])):
         for encoded in (item.get("data") or {}).values():
             found.append(encoded)
             try:
@@ -120,6 +138,11 @@ def secrets(cluster: Cluster, directory: str, kubeconfig: str) -> list[str]:
         if "-data:" in line or "token:" in line:
             found.append(line.partition(":")[2])
     return found
+
+
+def _where(spaces: list[str]) -> dict[str, list[str]]:
+    """Return kubectl's options by the folder of the bundle for what they give; no namespaces are all."""
+    return {f"{space}/": ["-n", space] for space in spaces} or {"": ["--all-namespaces"]}
 
 
 def run(*argv: str, seconds: float = 30) -> str:
@@ -136,8 +159,9 @@ def run(*argv: str, seconds: float = 30) -> str:
 
 def collect(params: dict[str, Any], cluster: Cluster) -> dict[str, str]:
     """Return what is packed, path in the bundle to text. Nothing in it has been cleaned yet."""
-    found = {f"{name}.txt": run(*argv) for name, argv in COMMANDS.items()}
-    for unit in [*params["units"], "docker.service"]:
+    own = params["own"]
+    found = {f"{name}.txt": run(*argv) for name, argv in {**COMMANDS, **(OWN_COMMANDS if own else {})}.items()}
+    for unit in [*params["units"], *(["docker.service"] if own else [])]:
         found[f"units/{unit}.txt"] = run("systemctl", "status", "--no-pager", "-l", unit) + run(
             "journalctl", "-u", unit, "-n", "2000", "--no-pager", "-o", "short-iso"
         )
@@ -148,6 +172,8 @@ def collect(params: dict[str, Any], cluster: Cluster) -> dict[str, str]:
     if os.path.exists(params["cluster"]["kubeconfig"]):
         kubectl = cluster.argv
         found |= {f"cluster/{name}.txt": run(*kubectl, *argv) for name, argv in KUBECTL.items()}
+        for folder, where in _where([] if own else params["namespaces"]).items():
+            found |= {f"cluster/{folder}{name}.txt": run(*kubectl, *where, *argv) for name, argv in ANYWHERE.items()}
         for space in params["namespaces"]:
             found |= {
                 f"cluster/{space}/{name}.txt": run(*kubectl, "-n", space, *argv) for name, argv in IN_NAMESPACE.items()
@@ -181,9 +207,9 @@ def pack(found: dict[str, str], target: str, hidden: list[str]) -> int:
 def main(params: dict[str, Any]) -> None:
     """Print the findings, and write the bundle where one is asked for."""
     cluster = Cluster(params["cluster"])
-    kubeconfig = params["cluster"]["kubeconfig"]
-    rows = on_server(params["units"]) + in_cluster(cluster, params["namespaces"], kubeconfig)
-    hidden = shapes(secrets(cluster, params["secrets_dir"], kubeconfig))
+    kubeconfig, own, spaces = params["cluster"]["kubeconfig"], params["own"], params["namespaces"]
+    rows = on_server(params["units"], own) + in_cluster(cluster, spaces, kubeconfig, own)
+    hidden = shapes(secrets(cluster, params["secrets_dir"], kubeconfig, [] if own else spaces))
     said = [redact(judge.text(row), hidden) for row in sorted(rows, key=lambda row: int(row["rank"]))]
     size = 0
     if params["bundle"]:
