@@ -15,7 +15,7 @@ TITLE = "A server is provisioned over SSH; everything but sshd listens on loopba
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle with a title and lines of text, ``pad`` px from its left edge; dashed where it is not there yet."""
+    """A rectangle with a title and lines of text, ``pad`` px from its left edge."""
 
     x: int
     y: int
@@ -24,7 +24,6 @@ class Box:
     title: str
     lines: tuple[str, ...] = ()
     fill: str = "#ffffff"
-    dashed: bool = False
     pad: int = 12
 
 
@@ -66,9 +65,9 @@ BOXES = (
         ("volume neurodesk-home", "~/neurodesktop-storage", "/etc/neurobatch/secrets", "/var/log/neurobatch"),
     ),
     Box(
-        420, 380, 540, 100, "Next: Minikube",
+        420, 380, 540, 100, "minikube.service",
         ("Kubeflow Pipelines (UI 31380, MinIO 9000), CVMFS-CSI,", "forwards on loopback only"),
-        fill="none", dashed=True,
+        fill="#e5f0df",
     ),
 )  # fmt: skip
 ARROWS = (
@@ -77,7 +76,6 @@ ARROWS = (
     Arrow(460, 140, 460, 212, "", 0, 0),
     Arrow(260, 410, 388, 410, "refused", 290, 400, stopped=True),
 )
-LEGEND = "dashed: not there yet"
 
 _STYLE = (
     "text{font-family:Helvetica,Arial,sans-serif;font-size:14px;fill:#222}"
@@ -98,17 +96,15 @@ def render() -> str:
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         *(_box(box) for box in BOXES),
         *(_arrow(arrow) for arrow in ARROWS),
-        f'<text class="small" x="20" y="500">{escape(LEGEND)}</text>',
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
 def _box(box: Box) -> str:
-    dash = ' stroke-dasharray="7 5"' if box.dashed else ""
     rows = [
         f'<rect class="box" x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="6" '
-        f'fill="{box.fill}"{dash}/>',
+        f'fill="{box.fill}"/>',
         f'<text class="title" x="{box.x + box.pad}" y="{box.y + 24}">{escape(box.title)}</text>',
     ]
     for number, line in enumerate(box.lines, start=1):

@@ -18,6 +18,21 @@ SITE = Path(__file__).resolve().parents[2] / "playbooks" / "site.yml"
 #: Entry points whose options get a table, with the heading above it.
 TABLES = {"main": "Variables", "shared": "Variables that all roles share"}
 
+#: Roles that take facts from earlier roles of the same run, and refuse to run without them.
+NEEDS = {
+    "minikube": ("neurodesktop",),
+    "elyra": ("neurodesktop", "minikube", "kubeflow_pipelines", "cvmfs_csi", "port_forward"),
+    "smoke_pipeline": (
+        "preflight",
+        "neurodesktop",
+        "minikube",
+        "kubeflow_pipelines",
+        "cvmfs_csi",
+        "port_forward",
+        "elyra",
+    ),
+}
+
 
 def render(role: RoleSpec) -> str:
     """Return the README of ``role`` as Markdown."""
@@ -68,7 +83,10 @@ def _variables(options: Iterable[Option]) -> str:
 
 
 def _usage(role: RoleSpec) -> str:
-    lines = [f"`ansible-playbook -i inventories/mylab site.yml --tags {role.name}`"]
+    tags = ",".join([*NEEDS.get(role.name, ()), role.name])
+    lines = [f"`ansible-playbook -i inventories/mylab site.yml --tags {tags}`"]
+    if role.name in NEEDS:
+        lines.append("The others publish what it works with; where they are done, they change nothing.")
     others = sorted(_tags(role.directory) - {role.name})
     if "always" in others:
         lines.append("Parts of it are tagged `always`: they run whatever tag is asked for.")

@@ -99,7 +99,7 @@ def load(given: Mapping[str, str | None]) -> Settings:
             raise RefusalError(f"{path} cannot be read: {error}.") from error
     known = {field.name for field in fields(Settings)}
     if not isinstance(found, dict) or set(found) - known:
-        raise RefusalError(f"{paths[0]} is not what an installation writes; write it anew: --tags smoke_pipeline.")
+        raise RefusalError(f"{paths[0]} is not what an installation writes; run site.yml, which writes it anew.")
     values = {**found, **{name: value for name, value in given.items() if value is not None}}
     settings = replace(Settings(), **{**values, "storage": Path(values.get("storage", Settings.storage))})
     return replace(settings, cpus=float(settings.cpus), memory_mib=int(settings.memory_mib))

@@ -47,11 +47,11 @@ def main(params: dict[str, Any]) -> None:
         sys.exit(
             f"The object store refuses Elyra's key or does not answer ({settings['cos_endpoint']}: {code}). "
             "Likely cause: its keys changed, or the forward is down. "
-            "Run site.yml --tags kubeflow_pipelines,port_forward,elyra."
+            "Run site.yml, which brings both together."
         )
     if not found:
         sys.exit(
             f"The object store has no bucket {settings['cos_bucket']}. Likely cause: the pipeline API, which makes it, "
-            "never became ready. Run site.yml --tags kubeflow_pipelines."
+            "never became ready. Run site.yml, which waits for it."
         )
     print("ok")
