@@ -102,14 +102,24 @@ def wait_for(names: Names, ip: str, *, seconds: float = 90) -> None:
     Raises:
         Refusal: it did not come up; carries the failed units.
     """
-    engine.ensure_command("ssh", "openssh-client")
+    wait_for_login(names, ip, seconds=seconds)
     command = ssh_command(names.state_dir, ip)
-    wait_until(lambda: _port_open(ip), "An answer of the server's sshd", seconds=seconds)
-    wait_until(lambda: run([*command, "true"], check=False).returncode == 0, "A login by SSH", seconds=30, every=0.5)
     done = run([*command, "systemctl", "is-system-running", "--wait"], check=False, timeout=seconds)
     if done.stdout.strip() != "running":
         failed = run([*command, "systemctl", "--failed", "--no-legend", "--plain"], check=False).stdout.strip()
         raise Refusal(f"The server's systemd is `{done.stdout.strip()}` and not `running`. Failed units:\n{failed}")
+
+
+def wait_for_login(names: Names, ip: str, *, seconds: float = 90) -> None:
+    """Wait until sshd lets us in.
+
+    Raises:
+        Refusal: it did not within ``seconds``.
+    """
+    engine.ensure_command("ssh", "openssh-client")
+    command = ssh_command(names.state_dir, ip)
+    wait_until(lambda: _port_open(ip), "An answer of the server's sshd", seconds=seconds)
+    wait_until(lambda: run([*command, "true"], check=False).returncode == 0, "A login by SSH", seconds=30, every=0.5)
 
 
 def _port_open(ip: str) -> bool:
@@ -130,10 +140,16 @@ def create_stranger(names: Names, image: str, ip: str) -> None:
     )  # fmt: skip
 
 
-def reboot(names: Names, ip: str) -> None:
-    """Restart the server as a machine restarts: its processes end, its disks and its address stay."""
+def restart(names: Names, ip: str) -> None:
+    """Restart the server as a machine restarts: its processes end, its disks and its address stay; wait for sshd."""
     engine.docker("restart", "--time=30", names.container("server"))
-    wait_for(names, ip)
+    wait_for_login(names, ip)
+
+
+def reboot(names: Names, ip: str) -> None:
+    """Restart the server and wait until all of it is up: systemd is running only when the cluster has started."""
+    restart(names, ip)
+    wait_for(names, ip, seconds=300)
 
 
 def interactive(names: Names, ip: str, command: Sequence[str]) -> list[str]:

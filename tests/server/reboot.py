@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.rehearsal import server
 from tests.rehearsal.instance import Instance
-from tests.server.remote import root, token
+from tests.server.remote import await_jupyter, root, token
 
 HOME_FILE = "survives-a-reboot.txt"
 
@@ -21,7 +22,11 @@ def record_path(instance: Instance) -> Path:
 
 
 def recorded(instance: Instance) -> dict[str, Any]:
-    """Return the notes: token, home_file (content), pid1 (start time of the server's init), at (Unix time, seconds)."""
+    """Return the notes.
+
+    They are token, home_file (content), pid1 (start time of the server's init), at (Unix time of the reboot, seconds),
+    and jupyter, the seconds from then to JupyterLab's first answer.
+    """
     loaded: dict[str, Any] = json.loads(record_path(instance).read_text())
     return loaded
 
@@ -36,8 +41,11 @@ def main(instance: Instance) -> None:
     content = secrets.token_hex(8)
     root(instance, f"docker exec --user jovyan neurodesktop sh -c 'echo {content} > ~/{HOME_FILE}'")
     notes = {"token": token(instance), "home_file": content, "pid1": init_started(instance)}
-    record_path(instance).write_text(json.dumps({**notes, "at": time.time()}))
-    instance.reboot()
+    at = time.time()
+    server.restart(instance.names, instance.state["server_ip"])
+    await_jupyter(instance, notes["token"], 300)
+    record_path(instance).write_text(json.dumps({**notes, "at": at, "jupyter": time.time() - at}))
+    server.wait_for(instance.names, instance.state["server_ip"], seconds=300)
 
 
 if __name__ == "__main__":

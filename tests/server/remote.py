@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.rehearsal import server
-from tests.rehearsal.common import Refusal, run
+from tests.rehearsal.common import Refusal, run, wait_until
 from tests.rehearsal.instance import Instance
 
 
@@ -59,6 +59,21 @@ def http(address: str, port: int, path: str, headers: dict[str, str]) -> list[An
         return [0, str(error)]
     finally:
         connection.close()
+
+
+def await_pipelines(instance: Instance, seconds: float) -> None:
+    """Wait until the pipeline API answers through the forward.
+
+    Raises:
+        Refusal: it did not within ``seconds``.
+    """
+    path = "/apis/v2beta1/healthz"
+    wait_until(
+        lambda: call(instance, http, "127.0.0.1", 31380, path, {})[0] == 200,
+        "The pipeline API",
+        seconds=seconds,
+        every=2,
+    )
 
 
 def await_jupyter(instance: Instance, secret: str, seconds: float) -> float:

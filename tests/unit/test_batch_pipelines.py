@@ -313,11 +313,14 @@ def test_specs_that_cannot_be_submitted(
     assert words in refused(bench, "submit", str(spec), *argv)
 
 
-def test_each_subject_begins_when_the_same_one_of_the_other_run_is_done(bench: Bench) -> None:
+def test_each_subject_begins_when_the_same_one_of_the_other_run_is_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second stage is started while the first one runs; a failed subject's second stage is skipped."""
     bench.api.does = dict.fromkeys("abc", "hold")
     assert bench.run("--name=first", "--max-parallel=3", "--deadline=0.2") == 4
     bench.api.does = {"a": "fail", "c": "hold"}
+    monkeypatch.setattr("neurobatch.batch.after.LOOK", 0.3)
     second = json.dumps(batch_bench.notebook("subject = 'none'", "print(2)"))
     (bench.home / "stats.ipynb").write_text(second)
     book, bench.book = bench.book, bench.home / "stats.ipynb"

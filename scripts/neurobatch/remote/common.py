@@ -103,9 +103,12 @@ def settled(
 ) -> Any:
     """Return what ``look`` finds, once it is ``well``, or once ``unit`` has had ``grace`` seconds to come up.
 
-    After a reboot everything comes back by itself within that time; until then, missing is not the same as broken.
+    After a reboot everything comes back by itself within that time; until then, missing is not the same as broken. One
+    bad look proves nothing later, either: a busy machine may have been late with an answer.
     """
-    while not well(found := look()) and seconds_since_start(unit) < grace:
+    looks = 0
+    while not well(found := look()) and (looks < 1 or seconds_since_start(unit) < grace):
+        looks += 1
         time.sleep(2)
     return found
 

@@ -99,13 +99,13 @@ def hold_build(instance: Instance) -> subprocess.Popen[bytes]:
     """
     ssh = server.ssh_command(instance.names.state_dir, instance.state["server_ip"])
     watch = (
-        f"timeout 60 sh -c 'until systemctl is-active --quiet {BUILD} && systemctl kill --signal=STOP {BUILD}; "
+        f"timeout 300 sh -c 'until systemctl is-active --quiet {BUILD} && systemctl kill --signal=STOP {BUILD}; "
         "do sleep 0.01; done'"
     )
     return subprocess.Popen([*ssh, f"sudo -n {watch}"], stdin=subprocess.DEVNULL)
 
 
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
     """Wait until something is seen while a run goes on."""
     deadline = time.monotonic() + seconds
     while not what():

@@ -10,11 +10,20 @@ from typing import Any
 
 import pytest
 
+from tests.rehearsal.instance import Instance
+from tests.server import remote
+
 Root = Callable[..., str]
 KUBECTL = "kubectl --kubeconfig=/etc/neurobatch/kubeconfig -n kubeflow"
 DEADLINE = 150
 
 pytestmark = pytest.mark.unit("minikube.service", "neurobatch-forward@ui.service")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def api(instance: Instance) -> None:
+    """Wait for the pipeline API: an earlier test restarted Docker, and the cluster with it."""
+    remote.await_pipelines(instance, 300)
 
 
 def smoke(root: Root, *options: str) -> dict[str, Any]:

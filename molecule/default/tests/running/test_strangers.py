@@ -26,11 +26,15 @@ def control(root: Callable[..., str], container: dict[str, object]) -> Iterator[
 
     Yields the container's address.
     """
-    root(
-        "docker run --detach --rm --name control --user root --entrypoint python3 --publish 127.0.0.1:18888:8888 "
-        f"{container['Image']} -m http.server 8888; systemd-run --quiet --unit=control python3 -m http.server 18889"
-    )
+    # Docker's proxy accepts before the container listens, so that only an answer counts.
+    listens = "import urllib.request as u; u.urlopen('http://127.0.0.1:18888'); u.urlopen('http://127.0.0.1:18889')"
     try:
+        root(
+            "docker run --detach --rm --name control --user root --entrypoint python3 --publish 127.0.0.1:18888:8888 "
+            f"{container['Image']} -m http.server 8888\n"
+            "systemd-run --quiet --unit=control python3 -m http.server 18889\n"
+            f'for try in $(seq 300); do python3 -c "{listens}" 2>/dev/null && exit 0; sleep 0.2; done; exit 1'
+        )
         yield root("docker inspect --format '{{.NetworkSettings.IPAddress}}' control")
     finally:
         root("systemctl stop control; docker rm --force control")
