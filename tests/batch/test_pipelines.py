@@ -19,7 +19,7 @@ def test_the_template_of_elyra_s_editor_runs_from_the_command_line(scientist: Sc
     cells = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
     assert cells and all(cell["execution_count"] for cell in cells)
     listed = scientist.neurobatch("logs", "template/results/template")[1]
-    assert "tools |" in listed, listed
+    assert "brings [" in listed, listed
 
 
 def test_the_nodes_of_a_pipeline_hand_files_on_over_subjects(scientist: Scientist) -> None:
@@ -55,7 +55,7 @@ def two_nodes() -> str:
         node("make", {"outputs": ["made.txt"], "pipeline_parameters": ["divisor"]}),
         node("take", {}, "make"),
     ]
-    parameters = [{"name": "divisor", "default_value": {"type": "String", "value": "1"}}]
+    parameters = [{"name": name, "default_value": {"type": "String", "value": "1"}} for name in ("subject", "divisor")]
     about = {"version": 8, "runtime_type": "KUBEFLOW_PIPELINES", "properties": {"pipeline_parameters": parameters}}
     primary = {"id": "primary", "nodes": nodes, "app_data": about, "runtime_ref": ""}
     return json.dumps({"doc_type": "pipeline", "primary_pipeline": "primary", "pipelines": [primary]})
