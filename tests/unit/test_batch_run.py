@@ -137,6 +137,23 @@ def test_a_step_that_never_begins_is_given_up(bench: Bench) -> None:
     assert bench.api.terminated == ["r0"]
 
 
+def test_a_pod_that_a_restart_of_the_cluster_caught_is_given_up_soon(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "cluster-started"
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**settings, "endpoint": bench.endpoint, "started": str(started)}))
+    bench.api.does = {"a": "silent", "b": "hold"}
+    assert bench.run("--deadline=0.2") == 4
+    started.touch()
+    assert bench.run("--deadline=0.1") == 4, "pods are given time to come back"
+    assert not bench.api.terminated
+    monkeypatch.setattr("neurobatch.batch.drive.BACK", 0.0)
+    assert bench.run("--deadline=0.2") == 4
+    assert "a FAILED: it has not begun, and its pod is from before a restart of the cluster" in bench.out
+    assert bench.api.terminated == ["r0"], "b has begun, and c is from after the restart"
+
+
 def test_a_deadline_ends_the_waiting_and_not_the_runs(bench: Bench) -> None:
     bench.api.does = {"b": "hold"}
     assert bench.run("--deadline=0.2") == 4

@@ -22,6 +22,9 @@ from neurobatch.kfp.pods import Kubectl
 from neurobatch.kfp.reasons import in_vain, reason
 from neurobatch.kfp.runs import Run, steps_of
 
+#: Seconds after a start of the cluster within which all of its pods are back.
+BACK = 300.0
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -230,7 +233,11 @@ class Driver:
         begun = spoke or (
             self.batch.kind == SPEC and any(step.state != "PENDING" for step in steps_of(run, self.steps))
         )
-        if not begun and now - subject.submitted > self.limits.start:
+        started = self.settings.started_at
+        # Kubernetes starts nothing anew of a pod that was caught between its preparation and its step.
+        if not begun and subject.submitted < started and now - started > min(BACK, self.limits.start):
+            self._give_up(subject, "it has not begun, and its pod is from before a restart of the cluster")
+        elif not begun and now - subject.submitted > self.limits.start:
             told = f": {reason(*texts)}" if texts else " and nothing says why (a missing image or claim, no room left)"
             self._give_up(subject, f"it has not begun after {self.limits.start:.0f} s{told}")
 

@@ -30,6 +30,7 @@ class Settings:
         compiled_for: the stack whose compiled pipeline is taken.
         cpus: of the cluster's node; 0: not known.
         memory_mib: of the cluster's node; 0: not known.
+        started: a file as old as the cluster's last start; empty: not known.
         namespace: of the pods.
         kubeconfig: read where this user may, to say why a pod waits.
         kubectl: the program for it.
@@ -44,9 +45,18 @@ class Settings:
     compiled_for: str = "kfp-2.0.0"
     cpus: float = 0.0
     memory_mib: int = 0
+    started: str = ""
     namespace: str = "kubeflow"
     kubeconfig: str = "/etc/neurobatch/kubeconfig"
     kubectl: str = "/usr/local/bin/kubectl"
+
+    @property
+    def started_at(self) -> float:
+        """When the cluster started last, in seconds since 1970; 0 where nobody knows."""
+        try:
+            return Path(self.started).stat().st_mtime if self.started else 0.0
+        except OSError:
+            return 0.0
 
     @property
     def api(self) -> str:
@@ -100,6 +110,8 @@ def load(given: Mapping[str, str | None]) -> Settings:
     known = {field.name for field in fields(Settings)}
     if not isinstance(found, dict) or set(found) - known:
         raise RefusalError(f"{paths[0]} is not what an installation writes; run site.yml, which writes it anew.")
+    if given.get("endpoint") not in (None, found.get("endpoint")):
+        found = {**found, "started": ""}  # of another cluster than the named one
     values = {**found, **{name: value for name, value in given.items() if value is not None}}
     settings = replace(Settings(), **{**values, "storage": Path(values.get("storage", Settings.storage))})
     return replace(settings, cpus=float(settings.cpus), memory_mib=int(settings.memory_mib))
