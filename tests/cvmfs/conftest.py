@@ -81,10 +81,12 @@ class Server:
 
     def diagnose(self) -> str:
         """Return what the diagnosis says, each finding on lines of its own."""
-        found = self.program(
-            "diagnose", namespaces=["kubeflow", "cvmfs"], units=[], secrets_dir="/etc/neurobatch/secrets", files=[],
-            bundle="",
-        )  # fmt: skip
+        params: dict[str, Any] = {
+            "own": True,
+            "namespaces": ["kubeflow", "cvmfs"],
+            "secrets_dir": "/etc/neurobatch/secrets",
+        }
+        found = self.program("diagnose", **params, units=[], files=[], bundle="")
         return "\n".join(found["findings"])
 
     def plugin(self) -> str:
