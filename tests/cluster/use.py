@@ -57,11 +57,18 @@ def jupyter(server: Server, token: str) -> int:
     return int(remote.call(server.instance, remote.http, "127.0.0.1", 8888, "/api/contents", headers)[0])
 
 
-def desktop(server: Server, password: str) -> int:
-    """Return the HTTP status of the desktop's gateway for jovyan."""
+def desktop(server: Server, password: str) -> bool:
+    """Return whether the desktop's gateway takes a password of jovyan's.
+
+    JupyterLab 4 does not read the file by which the rehearsed image starts the gateway: there, what the gateway would
+    read is looked at.
+    """
+    if server.instance.stack != "rehearsal-2.0.0":
+        return f'password="{password}"' in server.root("docker exec neurodesktop cat /etc/guacamole/user-mapping.xml")
     basic = base64.b64encode(f"jovyan:{password}".encode()).decode()
     address = server.root("docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' neurodesktop")
-    return int(remote.call(server.instance, remote.http, address, 8080, "/", {"Authorization": f"Basic {basic}"})[0])
+    header = {"Authorization": f"Basic {basic}"}
+    return bool(remote.call(server.instance, remote.http, address, 8080, "/", header)[0] == 200)
 
 
 def elyra(server: Server) -> dict[str, Any]:

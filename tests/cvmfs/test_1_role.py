@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import yaml
 
@@ -63,21 +64,23 @@ def test_another_namespace_gets_the_claims_and_nothing_is_restarted(server: Serv
 
 
 def test_changed_servers_reach_the_node_plugin_when_no_running_pod_breaks(server: Server) -> None:
-    turned = list(reversed(servers(server)))
+    # Given, not measured: the measured order may be the reverse of the inventory's.
+    first, *others = reversed(servers(server))
+    turned: dict[str, Any] = {"cvmfs_servers": [first, *others], "cvmfs_rank_servers": False}
     before = uids(server)
     server.start("step", "cvmfs-neurodesk", ROOT)
-    announced = server.role("--check", cvmfs_servers=turned)
+    announced = server.role("--check", **turned)
     assert "A restart of the CVMFS driver takes the tools from kubeflow/step" in announced.text
-    refused = server.role(cvmfs_servers=turned, ok=False)
+    refused = server.role(**turned, ok=False)
     assert "these pods lose the tools: kubeflow/step. Run this again when they have ended" in refused.text
     assert uids(server) == before
     assert "neurodesk-modules" in server.listing("step")
-    forced = server.role(cvmfs_servers=turned, cvmfs_csi_break_pods=True)
+    forced = server.role(**turned, cvmfs_csi_break_pods=True)
     assert "pods to run again afterwards: kubeflow/step" in forced.text
-    assert f"from {turned[0]}/cvmfs/" in forced.text
+    assert f"from {first}/cvmfs/" in forced.text
     changed = {name for name, uid in uids(server).items() if before.get(name) != uid}
     assert changed == {"cvmfs-csi-nodeplugin-"}
-    found = server.role(cvmfs_servers=turned)
+    found = server.role(**turned)
     assert "has to be run again: kubeflow/step (the node plugin was restarted" in found.text
     assert found.recap()["changed"] == 0
     server.clear()
